@@ -1,0 +1,78 @@
+# Everything runs inside .venv, made from the locks in requirements/.
+
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
+PIP := .venv/bin/python -m pip install --disable-pip-version-check -q
+UV_COMPILE := .venv/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE) pyproject.toml
+
+MADE := .venv/.made
+LOCAL := .venv/.local
+DEV := .venv/.dev
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: $(LOCAL) ## Run the example experiment on this machine
+	.venv/bin/epydrop run examples/boarding-school-1978/experiment.yaml --root demo
+
+.PHONY: test
+test: $(DEV) ## Run the tests; ARGS='-k name' passes options on
+	.venv/bin/python -m pytest $(ARGS)
+
+.PHONY: lint lint-code lint-format lint-types lint-imports
+lint: lint-code lint-format lint-types lint-imports ## Check style, types and who imports whom
+
+lint-code: $(DEV)
+	.venv/bin/ruff check
+
+lint-format: $(DEV)
+	.venv/bin/ruff format --check
+
+lint-types: $(DEV)
+	.venv/bin/mypy
+
+lint-imports: $(DEV)
+	.venv/bin/lint-imports
+
+.PHONY: format
+format: $(DEV) ## Format the code and mend what can be mended
+	.venv/bin/ruff check --fix-only
+	.venv/bin/ruff format
+
+# The smaller locks take their versions from the dev lock, so all of them agree.
+.PHONY: lock
+lock: $(DEV) ## Lock the dependencies anew; UPGRADE=--upgrade takes newer releases
+	$(UV_COMPILE) --extra dev -o requirements/dev.txt
+	$(UV_COMPILE) --extra local -c requirements/dev.txt -o requirements/local.txt
+	$(UV_COMPILE) --extra stage -c requirements/dev.txt -o requirements/stage.txt
+
+.PHONY: clean
+clean: ## Remove .venv, caches and what the demo made
+	rm -rf .venv demo dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find functions stage_image tests -type d -name __pycache__ -exec rm -rf {} +
+
+.PHONY: .venv
+.venv: $(DEV) ## Install everything for development
+
+$(MADE):
+	@test -n "$(PYTHON)" || { echo "epydrop needs Python 3.11 or newer: install it, or name it with PYTHON=..." >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "epydrop needs Python 3.11 or newer, and $(PYTHON) is not." >&2; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "$(PYTHON) cannot make a virtual environment: install its venv package (python3-venv on Debian and Ubuntu)." >&2; exit 1; }
+	"$(PYTHON)" -m venv --clear .venv
+	@touch $@
+
+$(LOCAL): requirements/local.txt pyproject.toml $(MADE)
+	$(PIP) --require-hashes -r requirements/local.txt
+	$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+# The dev lock holds everything of the local one.
+$(DEV): requirements/dev.txt pyproject.toml $(MADE)
+	$(PIP) --require-hashes -r requirements/dev.txt
+	$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@ $(LOCAL)

@@ -1,0 +1,1 @@
+"""Drop an experiment file into a bucket; get calibrated epidemic forecasts, plots and a report back."""

@@ -1,0 +1,1 @@
+"""What runs inside a task: the builder, the runner and the output stage."""
