@@ -1,0 +1,1 @@
+"""The cloud on one machine: SQLite for Firestore and Pub/Sub, files for Cloud Storage, processes for Batch."""

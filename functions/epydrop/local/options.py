@@ -1,0 +1,52 @@
+"""How the tasks of one machine are run: what the person who runs it chooses, and what every task has."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from epydrop.local.trouble import Trouble
+
+_INHERITED = re.compile(
+    r"PATH|HOME|USER|LOGNAME|LANG|LANGUAGE|LC_\w+|TZ|PYTHONPATH|VIRTUAL_ENV|SSL_CERT_\w+|REQUESTS_CA_BUNDLE"
+    r"|(?i:https?_proxy|no_proxy|all_proxy)"
+)
+_ONE_THREAD = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+
+
+def usable_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Options:
+    """How tasks are run: cores in all, variables for each task, and seconds.
+
+    ``backoff`` before a second try, doubled with each; ``grace`` between SIGTERM and SIGKILL;
+    ``sample_every`` for the memory.
+    """
+
+    cores: int = field(default_factory=usable_cores)
+    env: Mapping[str, str] = field(default_factory=dict)
+    backoff: float = 0.5
+    grace: float = 2.0
+    sample_every: float = 0.2
+    trouble: Trouble = field(default_factory=Trouble)
+
+
+def base_environment() -> dict[str, str]:
+    """What every task has: the few variables that a program needs on this machine, and one thread for arithmetic.
+
+    One thread, and one seed for the hashes of texts: the same experiment gives the same bytes.
+    """
+    inherited: Mapping[str, str] = {name: value for name, value in os.environ.items() if _INHERITED.fullmatch(name)}
+    return {**inherited, **dict.fromkeys(_ONE_THREAD, "1"), "PYTHONHASHSEED": "0"}
