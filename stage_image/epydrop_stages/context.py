@@ -1,0 +1,85 @@
+"""What a stage process is told, and what every stage needs: environment, orders, store and keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from epydrop.documents import from_json
+from epydrop.errors import NotThere, WiredWrongly
+from epydrop.experiment import Experiment, read_experiment
+from epydrop.names import RESOLVED_EXPERIMENT, Stage, orders_name
+from epydrop.orders import Orders
+from epydrop_stages.artifacts import Meta
+from epydrop_stages.counted import CountedStore
+from epydrop_stages.signatures import SigningKeys
+
+_REQUIRED = ("EPYDROP_RUN_URL", "EPYDROP_ATTEMPT", "BATCH_TASK_INDEX", "EPYDROP_SIGNING_KEY")
+
+
+@dataclass(frozen=True)
+class Told:
+    """The environment of a stage process. ``position`` counts tasks in the job, ``retry`` Batch's own retries."""
+
+    stage: Stage
+    run_url: str
+    attempt: int
+    position: int
+    retry: int
+    keys: SigningKeys
+
+    @classmethod
+    def read(cls, stage: Stage, environ: Mapping[str, str]) -> Told:
+        """From the environment. Raises WiredWrongly with the names of all variables that are missing or wrong."""
+        missing = [name for name in _REQUIRED if not environ.get(name)]
+        if missing:
+            raise WiredWrongly(f"the {stage} stage needs these environment variables: {', '.join(missing)}")
+        return cls(
+            stage=stage,
+            run_url=environ["EPYDROP_RUN_URL"],
+            attempt=_number(environ, "EPYDROP_ATTEMPT", least=1),
+            position=_number(environ, "BATCH_TASK_INDEX"),
+            retry=_number(environ, "BATCH_TASK_RETRY_ATTEMPT") if environ.get("BATCH_TASK_RETRY_ATTEMPT") else 0,
+            keys=SigningKeys.parse(environ["EPYDROP_SIGNING_KEY"]),
+        )
+
+
+def _number(environ: Mapping[str, str], name: str, least: int = 0) -> int:
+    text = environ[name]
+    if not (text.isascii() and text.isdigit() and int(text) >= least):
+        raise WiredWrongly(f"{name} must be a whole number from {least} up, got {text!r}")
+    return int(text)
+
+
+@dataclass(frozen=True)
+class TaskContext:
+    """One try of one task. ``index`` counts within the run."""
+
+    told: Told
+    orders: Orders
+    store: CountedStore
+    index: int
+
+    @classmethod
+    def open(cls, told: Told, store: CountedStore) -> TaskContext:
+        """Reads the attempt's orders. Raises WiredWrongly if there are none, or none for this task."""
+        name = orders_name(told.stage, told.attempt)
+        try:
+            orders = from_json(Orders, store.read(name), name)
+        except NotThere as error:
+            raise WiredWrongly(f"there are no orders {name} under {told.run_url}") from error
+        if (orders.stage, orders.attempt) != (told.stage, told.attempt):
+            raise WiredWrongly(f"{name} is for {orders.stage} attempt {orders.attempt}")
+        try:
+            return cls(told, orders, store, orders.indices.nth(told.position))
+        except IndexError as error:
+            raise WiredWrongly(f"BATCH_TASK_INDEX is {told.position}; {name} has {len(orders.indices)}") from error
+
+    def experiment(self) -> Experiment:
+        """The resolved experiment. Raises BadInput."""
+        return read_experiment(self.store.read(RESOLVED_EXPERIMENT), RESOLVED_EXPERIMENT, self.orders.exp_id)
+
+    def meta(self, stage: Stage, index: int) -> Meta:
+        """What an artifact of this run must state about itself: inputs come from the builder, results from the runner."""
+        kind = {Stage.BUILDER: "input", Stage.RUNNER: "result"}[stage]
+        return Meta(kind, self.orders.run_id, stage, index)

@@ -1,0 +1,74 @@
+"""Chains that belong together, and their quantiles: pooling over chains and simulations, with weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from epydrop_stages.suites import Finished, TaskLine
+from epydrop_stages.suites.results import Floats, Posterior, Result, Trajectories
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The chains of one point: same location, same parameters, other seeds."""
+
+    location: str
+    parameters: Mapping[str, Any]
+    chains: Sequence[tuple[TaskLine, Result]]
+
+    @property
+    def first(self) -> Result:
+        """Any of the results, for what all have in common."""
+        return self.chains[0][1]
+
+    def trajectories(self) -> Iterator[Trajectories]:
+        """Each kind of trajectories, all chains in one; every chain counts the same, whatever its number of runs."""
+        results = [result for _, result in self.chains]
+        for position, first in enumerate(self.first.trajectories):
+            same = [result.trajectories[position] for result in results]
+            variables = {name: np.concatenate([part.variables[name] for part in same]) for name in first.variables}
+            yield Trajectories(first.kind, first.dates, variables, _pooled([part.weights for part in same]))
+
+    def posterior(self) -> Posterior | None:
+        """The particles of all chains in one."""
+        parts = [result.posterior for _, result in self.chains if result.posterior]
+        if not parts:
+            return None
+        values = {name: np.concatenate([part.values[name] for part in parts]) for name in parts[0].values}
+        return Posterior(values, _pooled([p.weights for p in parts]), np.concatenate([p.distances for p in parts]))
+
+
+def pools(results: Iterable[Finished]) -> Iterator[Pool]:
+    """Results in the order of their indices, gathered by point: one point in memory at a time."""
+    for _, same in groupby(results, key=lambda finished: (finished.task.key.location, finished.task.key.parameters)):
+        chains = [(finished.task, finished.result) for finished in same]
+        key = chains[0][0].key
+        yield Pool(key.location, key.parameters, chains)
+
+
+def _pooled(weights: Sequence[Floats]) -> Floats:
+    """The weights of all chains, sum 1."""
+    return np.concatenate([part / part.sum() for part in weights]) / len(weights)
+
+
+def weighted_quantiles(values: Floats, weights: Floats, levels: Sequence[float]) -> Floats:
+    """Quantiles over the first axis: shape (runs, days) becomes (levels, days).
+
+    Interpolated between the sorted values x_k at S_(k-1) / (1 - w_k), where S are the cumulated weights; for equal
+    weights that is (k - 1) / (n - 1), the definition of numpy and R (type 7). Runs of weight 0 do not count.
+    """
+    kept = weights > 0
+    values, weights = values[kept], weights[kept] / weights[kept].sum()
+    if np.ptp(weights) == 0.0 or len(weights) == 1:
+        return np.asarray(np.quantile(values, levels, axis=0))
+    order = np.argsort(values, axis=0, kind="stable")
+    ordered = np.take_along_axis(values, order, axis=0)
+    sorted_weights = weights[order]
+    places = (np.cumsum(sorted_weights, axis=0) - sorted_weights) / (1.0 - sorted_weights)
+    columns = [np.interp(levels, places[:, day], ordered[:, day]) for day in range(values.shape[1])]
+    return np.stack(columns, axis=1)

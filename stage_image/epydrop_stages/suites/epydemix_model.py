@@ -1,0 +1,132 @@
+"""From a configuration and a stored population to a model that is ready to run; nothing is downloaded here."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from epydemix.cli.config import _load_schedule, build_initial_conditions, build_model_from_config
+from epydemix.model.epimodel import EpiModel, simulate
+from epydemix.model.predefined_models import SUPPORTED_MODELS
+from epydemix.model.simulation_output import Trajectory
+from epydemix.population.population import Population
+from epydemix.utils.utils import compute_simulation_dates
+
+from epydrop_stages.suites.epydemix_tasks import Config
+from epydrop_stages.suites.results import Floats
+
+Simulator = Callable[[Mapping[str, Any], np.random.Generator], Trajectory]
+
+
+@dataclass(frozen=True)
+class Work:
+    """All that a task needs: the configuration, its population, and the files that the configuration names."""
+
+    config: Config
+    population: Population | None = None
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A model that is ready to run, with what every one of its simulations shares."""
+
+    model: EpiModel
+    initial: dict[str, Floats] | None
+    start: str
+    end: str
+    dt: float
+
+    @property
+    def size(self) -> float:
+        """How many people there are."""
+        return float(np.sum(self.model.population.Nk))
+
+    @property
+    def contacts(self) -> float:
+        """The spectral radius of the contact matrix, all layers together."""
+        overall = np.sum(list(self.model.population.contact_matrices.values()), axis=0)
+        return float(np.max(np.abs(np.linalg.eigvals(overall))))
+
+    def simulator(self) -> Simulator:
+        """A function (parameters, generator) -> Trajectory by days; contacts are computed once, not each time."""
+        dates = compute_simulation_dates(self.start, self.end, dt=self.dt)
+        self.model.compute_contact_reductions(dates)
+        contacts = [self.model.Cs[date] for date in dates]
+
+        def run(parameters: Mapping[str, Any], rng: np.random.Generator) -> Trajectory:
+            self.model.parameters.update(parameters)
+            return simulate(
+                self.model,
+                start_date=self.start,
+                end_date=self.end,
+                dt=self.dt,
+                initial_conditions_dict=self.initial,
+                simulation_dates=dates,
+                contact_matrices=contacts,
+                rng=rng,
+            )
+
+        return run
+
+
+def prepare(work: Work, folder: Path) -> Setting:
+    """The model of a configuration, with the stored population in place of one that epydemix would download."""
+    model = _build(work, folder)
+    simulation = work.config["simulation"]
+    return Setting(
+        model,
+        build_initial_conditions(work.config, model),
+        simulation["start_date"],
+        simulation["end_date"],
+        float(simulation.get("dt", 1.0)),
+    )
+
+
+def _build(work: Work, folder: Path) -> EpiModel:
+    """As ``build_model_from_config``; transitions follow the population, whose groups their schedules need."""
+    if work.population is None:
+        return build_model_from_config(work.config, config_dir=folder)
+    config = copy.deepcopy(work.config)
+    config.pop("population", None)
+    transitions = []
+    if config["model"].get("type", "custom") not in SUPPORTED_MODELS:
+        transitions, config["model"]["transitions"] = config["model"]["transitions"], []
+    model = build_model_from_config(config, config_dir=folder)
+    model.set_population(copy.deepcopy(work.population))
+    for transition in transitions:
+        params = _transition_params(transition, config["simulation"], work.population, folder)
+        model.add_transition(transition["source"], transition["target"], kind=transition["kind"], params=params)
+    return model
+
+
+def _transition_params(transition: Config, simulation: Config, population: Population, folder: Path) -> Any:
+    if transition["kind"] != "scheduled":
+        params = transition["params"]
+        return tuple(params) if isinstance(params, list) else params
+    doses = _load_schedule(
+        transition["schedule"],
+        folder,
+        simulation["start_date"],
+        simulation["end_date"],
+        len(population.Nk),
+        list(population.Nk_names),
+    )
+    return (doses, transition["eligible"]) if transition.get("eligible") else (doses,)
+
+
+@contextlib.contextmanager
+def folder_of(files: Mapping[str, bytes]) -> Iterator[Path]:
+    """A temporary folder with these files, for as long as the block lasts: epydemix reads them by their paths."""
+    with tempfile.TemporaryDirectory() as root:
+        for name, content in files.items():
+            path = Path(root, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        yield Path(root)

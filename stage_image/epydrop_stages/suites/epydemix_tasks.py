@@ -1,0 +1,119 @@
+"""From an experiment to its points: populations x grid x Latin hypercube x chains, each with its configuration."""
+
+from __future__ import annotations
+
+import copy
+import datetime as dt
+import hashlib
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from epydemix.model.predefined_models import SUPPORTED_MODELS
+from scipy.stats import qmc
+
+from epydrop.errors import BadInput, Problem
+from epydrop.experiment import Experiment
+from epydrop_stages.suites import TaskKey, seed_of
+
+Config = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One combination of a location and parameter values; its chains share the configuration."""
+
+    location: str
+    parameters: Mapping[str, Any]
+    config: Config
+
+    def keys(self, chains: int) -> Iterator[TaskKey]:
+        """The keys of its chains."""
+        return (TaskKey(self.location, self.parameters, chain) for chain in range(chains))
+
+
+def points(experiment: Experiment) -> Iterator[Point]:
+    """All points, ordered by location, then grid, then hypercube. Raises BadInput for a path that leads nowhere."""
+    base = plain(dict(experiment.model))
+    combinations = _combinations(experiment)
+    for location in _locations(experiment, base):
+        for parameters in combinations:
+            config = copy.deepcopy(base)
+            if experiment.tasks.populations:
+                config.setdefault("population", {})["name"] = location
+            for path, value in parameters.items():
+                set_at(config, path, value)
+            yield Point(location, parameters, config)
+
+
+def parameter_names(experiment: Experiment) -> list[str]:
+    """The dotted paths that tell the points apart, in the order of the file."""
+    tasks = experiment.tasks
+    return [*tasks.grid, *(tasks.lhs.ranges if tasks.lhs else ())]
+
+
+def _locations(experiment: Experiment, base: Config) -> list[str]:
+    if experiment.tasks.populations:
+        return list(experiment.tasks.populations)
+    return [(base.get("population") or {}).get("name", "population")]
+
+
+def _combinations(experiment: Experiment) -> list[dict[str, Any]]:
+    """The parameter values of each point of a location; one empty combination when nothing varies."""
+    tasks = experiment.tasks
+    grid = [dict(zip(tasks.grid, values, strict=True)) for values in itertools.product(*tasks.grid.values())]
+    return [{**plain(outer), **inner} for outer in grid for inner in _hypercube(experiment)]
+
+
+def _hypercube(experiment: Experiment) -> list[dict[str, float]]:
+    """The points of the Latin hypercube: the same ones for every location and grid point."""
+    lhs = experiment.tasks.lhs
+    if lhs is None:
+        return [{}]
+    words = hashlib.sha256(b"latin hypercube").digest()[:4]
+    seed = np.random.SeedSequence(seed_of(experiment), spawn_key=(int.from_bytes(words, "big"),))
+    unit = qmc.LatinHypercube(len(lhs.ranges), rng=np.random.default_rng(seed)).random(lhs.n)
+    low, high = (np.array([bounds[side] for bounds in lhs.ranges.values()], dtype=float) for side in (0, 1))
+    return [dict(zip(lhs.ranges, row, strict=True)) for row in (low + unit * (high - low)).tolist()]
+
+
+def set_at(config: Config, path: str, value: Any) -> None:
+    """Sets the value at a dotted path (list positions are numbers). Raises BadInput unless something stands there.
+
+    A parameter of a predefined model may be left out of the configuration: it has a default, so it may be set.
+    """
+    *parents, last = path.split(".")
+    place: Any = config
+    for part in parents:
+        place = _step(place, part, path)
+    new_parameter = parents == ["parameters"] and (config.get("model") or {}).get("type") in SUPPORTED_MODELS
+    if not (new_parameter and isinstance(place, dict)):
+        _step(place, last, path)
+    place[int(last) if isinstance(place, list) else last] = copy.deepcopy(value)
+
+
+def _step(place: Any, part: str, path: str) -> Any:
+    try:
+        return place[int(part) if isinstance(place, list) else part]
+    except (KeyError, IndexError, ValueError, TypeError):
+        known = list(place) if isinstance(place, dict) else range(len(place)) if isinstance(place, list) else []
+        hint = f"there is {', '.join(map(str, known))}" if known else ""
+        raise BadInput(
+            Problem(f"tasks: {path} leads nowhere: the model has no {part!r} there", "experiment.yaml", hint=hint)
+        ) from None
+
+
+def plain(value: Any) -> Any:
+    """The same with dates as ISO text, and every mapping and list a plain one, so that it prints as JSON."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, dt.datetime | dt.date):
+        return value.isoformat()
+    for kind in (bool, int, float, str):  # a YAML reader may hand out subclasses that remember how they were written
+        if isinstance(value, kind):
+            return kind(value)
+    return value

@@ -1,0 +1,47 @@
+"""What a task of the ``epydemix`` suite returns: arrays with plain names, nothing of epydemix's own classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Days = npt.NDArray[np.datetime64]
+
+
+@dataclass(frozen=True)
+class Trajectories:
+    """Simulations of one kind ('simulation', 'calibration' or 'projection').
+
+    ``dates`` has shape (days,), each array of ``variables`` (simulations, days) in people, ``weights``
+    (simulations,) with sum 1.
+    """
+
+    kind: str
+    dates: Days
+    variables: Mapping[str, Floats]
+    weights: Floats
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """The accepted particles. ``values``: parameter -> shape (particles,); ``weights`` have sum 1."""
+
+    values: Mapping[str, Floats]
+    weights: Floats
+    distances: Floats
+
+
+@dataclass(frozen=True)
+class Result:
+    """All that one task computed. ``observed`` lies on the dates of the calibration, in ``target``'s unit."""
+
+    trajectories: tuple[Trajectories, ...]
+    population: float
+    contacts: float  # the spectral radius of the contact matrix, before interventions; 1 in a population without one
+    posterior: Posterior | None = None
+    target: str = ""
+    observed: Floats | None = None

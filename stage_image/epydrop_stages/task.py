@@ -1,0 +1,138 @@
+"""One stage process: from its environment to its exit code, leaving an error record or telemetry behind."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+# Imported here, so that a process which has imported this module forks into tasks that start at once.
+import epydrop_stages.suites.epydemix  # noqa: F401
+from epydrop.documents import to_json
+from epydrop.errors import BadInput, EpydropError, ExitCode, WiredWrongly
+from epydrop.logs import log_context, set_up_logs
+from epydrop.names import Stage, error_name, telemetry_name
+from epydrop.records import ErrorRecord, RecordedProblem, Telemetry, fingerprint_of, traceback_of
+from epydrop.stores import open_object_store
+from epydrop_stages import builder, output, runner
+from epydrop_stages.context import TaskContext, Told
+from epydrop_stages.counted import CountedStore
+
+_log = logging.getLogger("epydrop.stages")
+
+_STAGES: dict[Stage, Callable[[TaskContext], bool]] = {
+    Stage.BUILDER: builder.run,
+    Stage.RUNNER: runner.run,
+    Stage.OUTPUT: output.run,
+}
+
+
+def main(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
+    """Runs the stage named by the only argument; returns an ExitCode. The environment says which task."""
+    set_up_logs(as_json=not environ.get("EPYDROP_RUN_URL", "").startswith("file:"))
+    try:
+        told = Told.read(_stage(argv), environ)
+        store = CountedStore(open_object_store(told.run_url))
+    except EpydropError as error:
+        _log.error("%s", error)
+        return error.exit_code
+    with log_context(stage=str(told.stage), attempt=str(told.attempt)):
+        return _Try(told, store).run()
+
+
+def _stage(argv: Sequence[str]) -> Stage:
+    if len(argv) != 1 or argv[0] not in set(Stage):
+        raise WiredWrongly(f"expected one argument out of {', '.join(Stage)}, got {list(argv)}")
+    return Stage(argv[0])
+
+
+class _Try:
+    """One try of one task, and the record that it leaves."""
+
+    def __init__(self, told: Told, store: CountedStore) -> None:
+        self._told = told
+        self._store = store
+        self._context: TaskContext | None = None
+        self._started = time.time()
+
+    def run(self) -> int:
+        """The exit code; any other than 0 has its record, as far as the store still takes one."""
+        try:
+            self._context = TaskContext.open(self._told, self._store)
+            done = _STAGES[self._told.stage](self._context)
+            self._leave_telemetry(skipped=not done)
+        except Exception as error:
+            code = exit_code_of(error)
+            _log.exception("%s task %d failed with exit code %d", self._told.stage, self._index, code)
+            self._leave_error(error, code)
+            return code
+        return ExitCode.OK
+
+    @property
+    def _index(self) -> int:
+        return self._context.index if self._context else self._told.position
+
+    @property
+    def _run_id(self) -> str:
+        return self._context.orders.run_id if self._context else ""
+
+    def _leave_telemetry(self, *, skipped: bool) -> None:
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        record = Telemetry(
+            run_id=self._run_id,
+            stage=self._told.stage,
+            attempt=self._told.attempt,
+            index=self._index,
+            retry=self._told.retry,
+            started=self._started,
+            wall_seconds=time.time() - self._started,
+            cpu_seconds=used.ru_utime + used.ru_stime,
+            peak_memory_mib=peak_memory_mib(),
+            bytes_in=self._store.bytes_in,
+            bytes_out=self._store.bytes_out,
+            host=platform.node(),
+            skipped=skipped,
+        )
+        self._store.write(telemetry_name(record.stage, record.attempt, record.index, record.retry), to_json(record))
+
+    def _leave_error(self, error: Exception, code: ExitCode) -> None:
+        problems = error.problems if isinstance(error, BadInput) else ()
+        record = ErrorRecord(
+            run_id=self._run_id,
+            stage=self._told.stage,
+            attempt=self._told.attempt,
+            index=self._index,
+            retry=self._told.retry,
+            exit_code=code,
+            type=type(error).__qualname__,
+            message=str(error),
+            traceback=traceback_of(error),
+            fingerprint=fingerprint_of(error),
+            host=platform.node(),
+            peak_memory_mib=peak_memory_mib(),
+            problems=tuple(RecordedProblem(p.message, p.file, p.line, p.column, p.hint) for p in problems),
+        )
+        try:
+            self._store.write(error_name(record.stage, record.attempt, record.index, record.retry), to_json(record))
+        except Exception:  # the store itself may be what is broken; the first error stands, and its exit code
+            _log.exception("the error record could not be stored")
+
+
+def exit_code_of(error: BaseException) -> ExitCode:
+    """What an error means to whoever runs the tasks. A library may have wrapped the MemoryError in its own."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, MemoryError):
+            return ExitCode.OUT_OF_MEMORY
+        cause = cause.__cause__
+    return error.exit_code if isinstance(error, EpydropError) else ExitCode.BUG
+
+
+def peak_memory_mib() -> float:
+    """The largest resident size so far; the kernel counts KiB on Linux and bytes on macOS."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1 << 20) if sys.platform == "darwin" else peak / (1 << 10)
