@@ -44,8 +44,8 @@ def job_envelope(job_id: str, uid: str, state: JobState, published: datetime) ->
     return _pubsub_envelope(BATCH_TOPIC, {"attributes": attributes}, new_message_id(), published)
 
 
-def finalize_envelope(bucket: str, info: ObjectInfo) -> Envelope:
-    """Cloud Storage's event for a new generation of an object. Numbers are texts there, and so here."""
+def finalize_envelope(bucket: str, info: ObjectInfo, md5: str) -> Envelope:
+    """Cloud Storage's event for a new generation of an object; ``md5`` in base64. Numbers are texts there, and so here."""
     created = rfc3339(info.created)
     return {
         "specversion": "1.0",
@@ -67,6 +67,7 @@ def finalize_envelope(bucket: str, info: ObjectInfo) -> Envelope:
             "updated": created,
             "contentType": mimetypes.guess_type(info.name)[0] or "application/octet-stream",
             "storageClass": "STANDARD",
+            "md5Hash": md5,
         },
     }
 

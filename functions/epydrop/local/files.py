@@ -6,6 +6,8 @@ failing power supply could tear a file. A forecast that takes minutes to compute
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import errno
 import fcntl
 import os
@@ -38,11 +40,21 @@ def facts_of(path: Path) -> os.stat_result | None:
     return facts if stat.S_ISREG(facts.st_mode) else None
 
 
+def md5_of(path: Path) -> str:
+    """The MD5 of a file's bytes in base64, as Cloud Storage tells it."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
+    return base64.b64encode(digest.digest()).decode()
+
+
 @contextmanager
 def written_aside(folder: Path) -> Iterator[tuple[Path, BinaryIO]]:
     """A new file in the store's folder that no list shows; it is gone after the block unless it was moved."""
     aside = folder / ASIDE
-    aside.mkdir(parents=True, exist_ok=True)
+    try:
+        aside.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise WiredWrongly(f"{folder} cannot hold objects: {error}") from error
     path = aside / f"{os.getpid()}-{uuid.uuid4().hex}"
     try:
         with path.open("xb") as file:

@@ -123,7 +123,7 @@ class FileObjectStore:
         info = _info(name, files.publish(aside, path, if_generation))
         if self._emit:
             # Killed here, the event is lost, as Google's may be: the sweep finds dropped files without a run.
-            self._emit(finalize_envelope(self._bucket, info))
+            self._emit(finalize_envelope(self._bucket, info, files.md5_of(path)))
         return info
 
 

@@ -20,6 +20,8 @@ _ONE_THREAD = (
     "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
+# pandas imports pyarrow, whose allocator starts a thread when its library is loaded; a fork must have none.
+_NO_THREAD = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
 
 
 def usable_cores() -> int:
@@ -49,4 +51,4 @@ def base_environment() -> dict[str, str]:
     One thread, and one seed for the hashes of texts: the same experiment gives the same bytes.
     """
     inherited: Mapping[str, str] = {name: value for name, value in os.environ.items() if _INHERITED.fullmatch(name)}
-    return {**inherited, **dict.fromkeys(_ONE_THREAD, "1"), "PYTHONHASHSEED": "0"}
+    return {**inherited, **dict.fromkeys(_ONE_THREAD, "1"), **_NO_THREAD, "PYTHONHASHSEED": "0"}

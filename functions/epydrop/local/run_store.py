@@ -30,7 +30,7 @@ class SqliteRunStore:
         with self._database.transaction() as connection:
             try:
                 connection.execute(
-                    "INSERT INTO runs (run_id, revision, is_open, unsettled, content, created, document)"
+                    "INSERT INTO runs (run_id, revision, is_open, unsettled, md5, created, document)"
                     " VALUES (?, 1, ?, ?, ?, ?, ?)",
                     (run.run_id, *_columns(run), to_json(run)),
                 )
@@ -44,7 +44,7 @@ class SqliteRunStore:
         """Replaces the run and adds the entry. Raises Outdated unless ``revision`` is the newest."""
         with self._database.transaction() as connection:
             changed = connection.execute(
-                "UPDATE runs SET is_open = ?, unsettled = ?, content = ?, created = ?, document = ?,"
+                "UPDATE runs SET is_open = ?, unsettled = ?, md5 = ?, created = ?, document = ?,"
                 " revision = revision + 1 WHERE run_id = ? AND CAST(revision AS TEXT) = ? RETURNING revision",
                 (*_columns(run), to_json(run), run.run_id, revision),
             ).fetchone()
@@ -87,12 +87,12 @@ class SqliteRunStore:
                 yield from_json(HistoryEntry, row["document"], f"entry {row['revision']} of run {run_id}")
             last = rows[-1]["revision"]
 
-    def resumable(self, content: str) -> Run | None:
-        """The newest open run of this content, or None. Not of the port: only one machine resumes what it drops."""
+    def resumable(self, md5: str) -> Run | None:
+        """The newest open run whose dropped file had this MD5, or None. Not of the port: only one machine resumes what it drops."""
         rows = self._database.rows(
-            "SELECT run_id, document FROM runs WHERE is_open AND content = ?"
+            "SELECT run_id, document FROM runs WHERE is_open AND md5 = ?"
             " ORDER BY created DESC, run_id DESC LIMIT 1",
-            (content,),
+            (md5,),
         )
         return _run(rows[0]) if rows else None
 
@@ -107,7 +107,7 @@ class SqliteRunStore:
 
 
 def _columns(run: Run) -> tuple[bool, bool, str, float]:
-    return run.phase.is_open, run.unsettled, run.content, run.created.timestamp()
+    return run.phase.is_open, run.unsettled, run.dropped.md5, run.created.timestamp()
 
 
 def _run(row: sqlite3.Row) -> Run:

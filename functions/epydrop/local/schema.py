@@ -13,14 +13,14 @@ TABLES = (
         revision INTEGER NOT NULL,
         is_open INTEGER NOT NULL,
         unsettled INTEGER NOT NULL,
-        content TEXT NOT NULL,
+        md5 TEXT NOT NULL,
         created REAL NOT NULL,
         document BLOB NOT NULL
     ) STRICT
     """,
     "CREATE INDEX runs_unfinished ON runs (run_id) WHERE is_open OR unsettled",
     "CREATE INDEX runs_by_time ON runs (created, run_id)",
-    "CREATE INDEX runs_by_content ON runs (content, created) WHERE is_open",
+    "CREATE INDEX runs_by_md5 ON runs (md5, created) WHERE is_open",
     """
     CREATE TABLE history (
         run_id TEXT NOT NULL REFERENCES runs (run_id),
