@@ -1,0 +1,244 @@
+"""What a value in an experiment file may be, beyond its kind. Each check returns the value or refuses it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from itertools import pairwise
+from math import prod
+from typing import Any
+
+from epydrop import machines, names
+from epydrop.errors import BadInput
+from epydrop.experiment_file import describe
+from epydrop.experiment_problems import Finding, did_you_mean, refuse
+from epydrop.yaml_scalars import short
+
+SUITES = ("epydemix",)
+LATER_SUITES = ("epymodelingsuite",)
+FORMATS = ("csv.gz", "parquet")
+MAX_LABELS = 20
+OWN_LABELS = {"component", "managed-by", "stage", "exp_id", "run_id", "attempt", "orders", "environment"}
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_DURATION = re.compile(r"(\d{1,9})([smhd])", re.ASCII)
+_IMAGE = re.compile(r"sha256:[0-9a-f]{64}")
+_PATH = re.compile(r"[^.\s]+(\.[^.\s]+)*")
+_LABEL_KEY = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+_UNCOUNTABLE = 10**15
+_SEED = "simulation.seed"
+_SEED_HINT = "the seed stands at the top level"
+
+
+def seconds(value: object) -> object:
+    """A duration such as '6h' in whole seconds."""
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match:
+        return int(match[1]) * _UNITS[match[2]]
+    if isinstance(value, bool) or not isinstance(value, int):
+        message = f"expected a duration such as 6h, 90m, 30s or 2d, or whole seconds, got {describe(value)}"
+        refuse([Finding(message)])
+    return value
+
+
+def exp_id(value: str) -> str:
+    """Experiment ids become folders."""
+    if not names.is_exp_id(value):
+        message = f"expected letters, digits, '.', '-' and '_', in parts divided by '/', got {describe(value)}"
+        refuse([Finding(message, "at most 200 characters; each part begins with a letter or a digit")])
+    return value
+
+
+def suite(value: str) -> str:
+    """The modelling code that this version can call."""
+    if value in LATER_SUITES:
+        refuse([Finding(f"this version does not run the suite '{value}' yet")])
+    if value not in SUITES:
+        refuse([Finding(f"expected '{SUITES[0]}', got {describe(value)}", did_you_mean(value, SUITES))])
+    return value
+
+
+def image(value: str) -> str:
+    """Images are named by digest only, so that a run can be repeated."""
+    if not _IMAGE.fullmatch(value):
+        refuse([Finding(f"expected 'sha256:' and 64 hexadecimal digits, got {describe(value)}")])
+    return value
+
+
+def machine_type(value: str) -> str:
+    """A machine type of the table."""
+    try:
+        machines.machine(value)
+    except BadInput as error:
+        refuse(Finding(problem.message, problem.hint) for problem in error.problems)
+    return value
+
+
+def model(value: dict[str, Any]) -> dict[str, Any]:
+    """What of an epydemix configuration has its place elsewhere."""
+    refuse(_misplaced(value))
+    return value
+
+
+def _misplaced(value: dict[str, Any]) -> Iterator[Finding]:
+    if "base" in value:
+        yield Finding("an experiment cannot build on another configuration", "copy its content here", ("base",))
+    simulation = value.get("simulation")
+    if isinstance(simulation, dict) and "seed" in simulation:
+        yield Finding(_SEED_HINT, "move it there: 'seed: ...'", ("simulation", "seed"))
+
+
+def some_names(values: tuple[str, ...]) -> tuple[str, ...]:
+    """At least one name, none of them twice."""
+    refuse(_at_least_one(values, "name"))
+    return distinct_names(values)
+
+
+def distinct_names(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Names, none of them twice."""
+    blank = (Finding("expected a name, got blank text", at=(at,)) for at, one in enumerate(values) if not one.strip())
+    refuse([*blank, *_repeated(values)])
+    return values
+
+
+def scalars(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The values of one grid path."""
+    others = (
+        Finding(f"expected a number, a text, true or false, got {describe(one)}", at=(at,))
+        for at, one in enumerate(values)
+        if not isinstance(one, str | int | float)
+    )
+    refuse([*_at_least_one(values, "value"), *others, *_repeated(values)])
+    return values
+
+
+def low_high(values: tuple[float, ...]) -> tuple[float, ...]:
+    """A range."""
+    if len(values) != 2 or not values[0] < values[1]:
+        refuse([Finding(f"expected [low, high] with low below high, got {list(values)}")])
+    return values
+
+
+def some_paths(values: dict[str, Any]) -> dict[str, Any]:
+    """At least one dotted path."""
+    refuse([] if values else [Finding("expected at least one range, got none")])
+    return paths(values)
+
+
+def paths(values: dict[str, Any]) -> dict[str, Any]:
+    """Dotted paths into ``model``."""
+    refuse(
+        Finding(f"{describe(path)} is not a dotted path into 'model'", "such as parameters.recovery_rate", (path,))
+        for path in values
+        if not _PATH.fullmatch(path)
+    )
+    return values
+
+
+def quantiles(values: tuple[float, ...]) -> tuple[float, ...]:
+    """Ascending, and inside (0, 1)."""
+    outside = (
+        Finding(f"expected a number between 0 and 1, got {one:g}", at=(at,))
+        for at, one in enumerate(values)
+        if not 0 < one < 1
+    )
+    unordered = (
+        Finding(f"quantiles must ascend, and {high:g} follows {low:g}", at=(at,))
+        for at, (low, high) in enumerate(pairwise(values), start=1)
+        if low >= high
+    )
+    refuse([*_at_least_one(values, "quantile"), *outside, *unordered])
+    return values
+
+
+def formats(values: tuple[str, ...]) -> tuple[str, ...]:
+    """File formats of the tables."""
+    known = " or ".join(f"'{one}'" for one in FORMATS)
+    others = (
+        Finding(f"expected {known}, got {describe(one)}", did_you_mean(one, FORMATS), (at,))
+        for at, one in enumerate(values)
+        if one not in FORMATS
+    )
+    refuse([*_at_least_one(values, "format"), *others, *_repeated(values)])
+    return values
+
+
+def labels(values: dict[str, str]) -> dict[str, str]:
+    """Labels of the jobs; any text is made legal as a value, but a key must be legal as it stands."""
+    refuse(_illegal_labels(values))
+    return values
+
+
+def _illegal_labels(values: dict[str, str]) -> Iterator[Finding]:
+    if len(values) > MAX_LABELS:
+        yield Finding(f"expected at most {MAX_LABELS} labels, got {len(values)}")
+    for key in values:
+        if key in OWN_LABELS:
+            yield Finding("this label is set by epydrop itself", at=(key,))
+        elif not _LABEL_KEY.fullmatch(key) or key.startswith("goog"):
+            hint = "a lower-case letter, then up to 62 of a-z, 0-9, '_' and '-'; not beginning with 'goog'"
+            yield Finding("this is not a legal name for a label", hint, (key,))
+
+
+# -- what must agree ---------------------------------------------------------------------------
+
+
+def overlaps(grid: Mapping[str, Any], ranges: Mapping[str, Any], *, has_populations: bool) -> Iterator[Finding]:
+    """Paths that set the same thing, or one a part of the other's."""
+    places = [(path, ("grid", path)) for path in grid] + [(path, ("lhs", "ranges", path)) for path in ranges]
+    first = None
+    for path, at in sorted(places, key=lambda place: f"{place[0]}."):  # so that the parts of a thing follow it
+        if first and f"{path}.".startswith(f"{first}."):
+            yield Finding(f"this overlaps '{short(first)}'", "each value can be set once only", at)
+        else:
+            first = path
+    for path, at in places:
+        if path in {_SEED, "simulation"}:
+            yield Finding("the seed of a task cannot be chosen", _SEED_HINT, at)
+        if has_populations and path in {"population.name", "population"}:
+            yield Finding("this is set by 'tasks.populations' already", "remove one of the two", at)
+
+
+def too_many(factors: Mapping[str, int]) -> Iterator[Finding]:
+    """More tasks than one job can have."""
+    count = prod(factors.values())
+    if count > names.MAX_TASKS:
+        number_of = f"{count}" if count < _UNCOUNTABLE else "far too many"
+        product = " x ".join(f"{number} {name}" for name, number in factors.items())
+        yield Finding(f"{product} are {number_of} tasks, at most {names.MAX_TASKS} can be run")
+
+
+def misfits(
+    cpu_milli: int, memory_mib: int, max_memory_mib: int, kind: str | None, tasks: int = 1
+) -> Iterator[Finding]:
+    """Sizes that contradict one another or the machine."""
+    if max_memory_mib < memory_mib:
+        yield Finding(f"expected at least memory_mib, {memory_mib}, got {max_memory_mib}", at=("max_memory_mib",))
+    if kind and not machines.machine(kind).holds(cpu_milli, memory_mib, tasks):
+        one = machines.machine(kind)
+        needs = f"{tasks} x ({cpu_milli} cpu_milli and {memory_mib} memory_mib)"
+        room = machines.smallest(one.family, cpu_milli, memory_mib, tasks)
+        hint = f"'{room.name}' would do" if room else "choose another family, or fewer tasks_per_vm"
+        yield Finding(f"{needs} do not fit on {one}", hint, ("machine_type",))
+
+
+def unknown_required(required: Collection[str], populations: Collection[str] | None) -> Iterator[Finding]:
+    """Required names that no task has."""
+    for at, name in enumerate(required):
+        if populations is not None and name not in populations:
+            message = f"{describe(name)} is not among 'tasks.populations'"
+            yield Finding(message, did_you_mean(name, populations), ("run", "required", at))
+
+
+def _at_least_one(values: Collection[Any], what: str) -> Iterator[Finding]:
+    if not values:
+        yield Finding(f"expected at least one {what}, got an empty list")
+
+
+def _repeated(values: tuple[Any, ...]) -> Iterator[Finding]:
+    seen = set()
+    for at, one in enumerate(values):
+        key = (isinstance(one, bool), one) if isinstance(one, str | int | float) else at  # True equals 1 in Python
+        if key in seen:
+            yield Finding(f"{describe(one)} stands in the list a second time", at=(at,))
+        seen.add(key)

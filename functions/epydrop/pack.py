@@ -1,0 +1,81 @@
+"""A file on this machine to what is dropped: the file itself, or a bundle of it and the data it refers to."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from epydrop import names
+from epydrop.bundle import open_bundle
+from epydrop.bundle_rules import EXPERIMENT_NAMES, MAX_UNPACKED
+from epydrop.errors import BadInput, Problem
+from epydrop.experiment import check, read_experiment, referenced_files
+from epydrop.experiment_file import SETTING, read_source
+from epydrop.yaml_writer import write_yaml
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
+_UNIX = 3
+_PLAIN_FILE = 0o100644
+
+
+def pack(path: Path, settings: Sequence[str] = ()) -> tuple[str, bytes]:
+    """The name and the bytes to drop for an experiment file; the same content always gives the same bytes.
+
+    A lone YAML when it needs no data, a zip when it does, and a zip as it is. Raises BadInput with all problems.
+    """
+    if not path.name.endswith(names.EXPERIMENT_SUFFIXES):
+        raise BadInput(Problem("expected a file that ends in .yaml, .yml or .zip", str(path)))
+    data = _read(path)
+    if path.name.endswith(".zip"):
+        _check_zip(path, data, settings)
+        return path.name, data
+    source = read_source(data, str(path), settings)
+    experiment = check(source, path.stem, lambda name: _why_missing(path.parent, name))
+    if settings:
+        data = write_yaml(source.plain())
+    files = sorted(set(referenced_files(experiment).values()))
+    if not files:
+        return path.name, data
+    contents = {EXPERIMENT_NAMES[0]: data}
+    for name in files:
+        if name.casefold() in EXPERIMENT_NAMES:
+            raise BadInput(Problem(f"a data file cannot be called '{name}'", str(path), hint="rename it"))
+        contents[name] = _read(path.parent / name)
+    return f"{path.stem}.zip", _zipped(contents, path)
+
+
+def _check_zip(path: Path, data: bytes, settings: Sequence[str]) -> None:
+    if settings:
+        raise BadInput(Problem("settings cannot be applied to a .zip", SETTING, hint="change experiment.yaml in it"))
+    bundle = open_bundle(io.BytesIO(data), len(data), str(path))
+    read_experiment(bundle.experiment, bundle.experiment_name, path.stem, why_missing=bundle.why_missing)
+
+
+def _why_missing(folder: Path, name: str) -> str:
+    try:
+        return "" if (folder / name).is_file() else f"there is no file {folder / name}"
+    except OSError as error:
+        return f"{folder / name} cannot be read: {error.strerror}"
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadInput(Problem(f"cannot be read: {error.strerror}", str(path))) from error
+
+
+def _zipped(contents: dict[str, bytes], path: Path) -> bytes:
+    from zipfile import ZipFile, ZipInfo  # noqa: PLC0415 - only for an experiment with data
+
+    if sum(map(len, contents.values())) > MAX_UNPACKED:
+        raise BadInput(Problem(f"the experiment and its data have more than {MAX_UNPACKED} bytes", str(path)))
+    stream = io.BytesIO()
+    with ZipFile(stream, "w") as archive:
+        for name, data in sorted(contents.items()):
+            entry = ZipInfo(name, _EPOCH)
+            entry.create_system = _UNIX
+            entry.external_attr = _PLAIN_FILE << 16
+            archive.writestr(entry, data)  # stored, because compressors differ in their bytes from machine to machine
+    return stream.getvalue()

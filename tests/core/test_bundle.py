@@ -1,0 +1,382 @@
+"""Bundles: what a zip may hold, reading it without unpacking, and packing one that always has the same bytes."""
+
+from __future__ import annotations
+
+import io
+import stat
+import struct
+from contextlib import suppress
+from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZipFile, ZipInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from epydrop import bundle_rules
+from epydrop.bundle import RangeReader, members, open_bundle
+from epydrop.errors import BadInput
+from epydrop.experiment import read_experiment
+from epydrop.pack import pack
+
+EXPERIMENT = b"model:\n  calibration: {observed_data: data/cases.csv}\n"
+CASES = b"date,cases\n2026-11-28,5\n"
+
+
+def zipped(*entries: tuple[str | ZipInfo, bytes], compression: int = ZIP_DEFLATED) -> bytes:
+    """A zip of these entries after an experiment file."""
+    stream = io.BytesIO()
+    with ZipFile(stream, "w", compression) as archive:
+        archive.writestr("experiment.yaml", EXPERIMENT)
+        for name, data in entries:
+            archive.writestr(name, data)
+    return stream.getvalue()
+
+
+def entry(name: str, mode: int = 0, flags: int = 0) -> ZipInfo:
+    """An entry with a Unix mode."""
+    info = ZipInfo(name)
+    info.external_attr = mode << 16
+    info.flag_bits |= flags
+    return info
+
+
+def opened(data: bytes, **options):
+    """What is known of a bundle without unpacking it."""
+    return open_bundle(io.BytesIO(data), len(data), "flu.zip", **options)
+
+
+def problems(data: bytes, **options) -> list[str]:
+    """What is wrong with a bundle; opening and unpacking must agree."""
+    with pytest.raises(BadInput) as opening:
+        opened(data, **options)
+    with pytest.raises(BadInput) as unpacking:
+        list(members(io.BytesIO(data), "flu.zip", **options))
+    assert [str(one) for one in opening.value.problems] == [str(one) for one in unpacking.value.problems]
+    return [str(problem) for problem in opening.value.problems]
+
+
+def unpacked(data: bytes) -> dict[str, bytes]:
+    """All members of a bundle."""
+    return {name: stream.read() for name, stream in members(io.BytesIO(data), "flu.zip")}
+
+
+# -- reading -----------------------------------------------------------------------------------
+
+
+def test_a_bundle_shows_its_experiment_and_its_files():
+    """Folders are no files."""
+    bundle = opened(zipped(("data/", b""), ("data/cases.csv", CASES)))
+
+    assert (bundle.experiment_name, bundle.experiment) == ("experiment.yaml", EXPERIMENT)
+    assert bundle.sizes == {"experiment.yaml": len(EXPERIMENT), "data/cases.csv": len(CASES)}
+
+
+def test_a_bundle_is_unpacked_member_by_member():
+    """The experiment file is one of them."""
+    data = zipped(("data/", b""), ("data/cases.csv", CASES))
+
+    assert unpacked(data) == {"experiment.yaml": EXPERIMENT, "data/cases.csv": CASES}
+
+
+def test_opening_reads_the_directory_and_the_experiment_only():
+    """Data of many megabytes stays where it is."""
+    data = zipped(("data/cases.csv", b"x" * 20_000_000), compression=0)
+    ranges = []
+
+    def read_range(start: int, end: int) -> bytes:
+        ranges.append(end - start)
+        return data[start:end]
+
+    bundle = open_bundle(RangeReader(read_range, len(data)), len(data), "flu.zip")
+
+    assert bundle.experiment == EXPERIMENT
+    assert sum(ranges) < 500_000
+    assert len(ranges) < 10
+
+
+def test_a_bundle_that_lacks_a_file_is_told_at_the_line_that_refers_to_it():
+    """The line and column are those of the experiment file."""
+    bundle = opened(zipped())
+
+    with pytest.raises(BadInput) as caught:
+        read_experiment(bundle.experiment, "experiment.yaml", "flu", why_missing=bundle.why_missing)
+
+    assert str(caught.value) == "experiment.yaml:2:32: the bundle flu.zip holds no file 'data/cases.csv'"
+
+
+def test_a_bundle_that_has_its_files_is_an_experiment():
+    """The name in the file may be written in another way."""
+    bundle = opened(zipped(("data/cases.csv", CASES)))
+    text = bundle.experiment.replace(b"data/", b"./data//")
+
+    assert read_experiment(text, "experiment.yaml", "flu", why_missing=bundle.why_missing).exp_id == "flu"
+
+
+# -- the rules ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("/etc/passwd", "flu.zip: '/etc/passwd' is an absolute name"),
+        ("../a", "flu.zip: '../a' leads out of the bundle"),
+        ("a/../../b", "flu.zip: 'a/../../b' leads out of the bundle"),
+        ("a\\b", "flu.zip: 'a\\\\b' is a name from another system"),
+        ("C:a", "flu.zip: 'C:a' is a name from another system"),
+        ("a//b", "flu.zip: 'a//b' is not a proper file name"),
+        ("./a", "flu.zip: './a' is not a proper file name"),
+        ("a\tb", "flu.zip: 'a\\tb' is not a proper file name"),
+        ("a" * 300, "is too long a name"),
+        ("a/" * 30 + "b", "is too long a name"),
+        ("EXPERIMENT.yaml", "flu.zip: 'EXPERIMENT.yaml' is there twice (upper and lower case count as the same)"),
+        ("experiment.yaml/a", "flu.zip: 'experiment.yaml/a' lies in a folder that is a file as well"),
+    ],
+)
+def test_a_name_that_could_do_harm_is_refused(name, expected):
+    """Wherever the bundle is unpacked."""
+    found = problems(zipped((name, b"")))
+
+    assert len(found) == 1
+    assert expected in found[0]
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_name_that_is_there_twice_is_refused():
+    """Which of the two would it be?"""
+    assert problems(zipped(("a", b"1"), ("a", b"2"))) == [
+        "flu.zip: 'a' is there twice (upper and lower case count as the same)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [
+        (stat.S_IFLNK | 0o777, "flu.zip: 'a' is a link"),
+        (stat.S_IFCHR | 0o600, "flu.zip: 'a' is neither a file nor a folder"),
+        (stat.S_IFIFO | 0o600, "flu.zip: 'a' is neither a file nor a folder"),
+    ],
+)
+def test_links_and_devices_are_refused(mode, expected):
+    """They lead elsewhere."""
+    assert problems(zipped((entry("a", mode), b"/etc/passwd"))) == [expected]
+
+
+def test_an_encrypted_member_is_refused():
+    """Nobody is there to type a password."""
+    data = bytearray(zipped(("a", b"x")))
+    data[data.rindex(b"PK\x01\x02") + 8] |= 1
+
+    assert problems(bytes(data)) == ["flu.zip: 'a' is encrypted"]
+
+
+def test_an_uncommon_compression_is_refused():
+    """What every zip tool writes is enough."""
+    assert problems(zipped(("a", b"x"), compression=ZIP_BZIP2))[1] == (
+        "flu.zip: 'a' is compressed in a way that is not read here (only 'deflate' is)"
+    )
+
+
+def test_a_bundle_that_would_unpack_to_too_much_is_refused():
+    """By what it says of itself."""
+    data = zipped(("a", b"0" * 10_000))
+
+    assert problems(data, max_unpacked=5000) == [
+        f"flu.zip: the bundle would unpack to {10_000 + len(EXPERIMENT)} bytes, at most 5000 are allowed"
+    ]
+
+
+def test_a_bundle_with_too_many_members_is_refused():
+    """A directory is read into memory."""
+    data = zipped(*((f"f{n}", b"") for n in range(bundle_rules.MAX_MEMBERS)))
+
+    assert problems(data) == ["flu.zip: the bundle has 10001 entries, at most 10000 are read"]
+
+
+def test_all_broken_rules_come_at_once():
+    """As with the experiment file."""
+    assert len(problems(zipped(("../a", b""), ("/b", b""), ("c\\d", b"")))) == 3
+
+
+def test_a_bundle_without_an_experiment_is_refused():
+    """Also with a hint at the usual mistake."""
+    stream = io.BytesIO()
+    with ZipFile(stream, "w") as archive:
+        archive.writestr("flu/experiment.yaml", EXPERIMENT)
+        archive.writestr("__MACOSX/flu/experiment.yaml", b"")
+
+    assert problems(stream.getvalue()) == [
+        (
+            "flu.zip: the bundle has no experiment.yaml at its top "
+            "(it is in 'flu/experiment.yaml': zip the files, not the folder around them)"
+        )
+    ]
+
+
+def test_a_bundle_with_two_experiments_is_refused():
+    """One file is one experiment."""
+    assert problems(zipped(("experiment.yml", b""))) == [
+        "flu.zip: the bundle has both experiment.yaml and experiment.yml (keep one of them)"
+    ]
+
+
+def test_an_experiment_that_is_too_large_is_not_read():
+    """The bound of a lone file holds in a bundle too."""
+    stream = io.BytesIO()
+    with ZipFile(stream, "w", ZIP_DEFLATED) as archive:
+        archive.writestr("experiment.yaml", b"#" * 2_000_000)
+    data = stream.getvalue()
+
+    with pytest.raises(BadInput, match=r"flu.zip: experiment.yaml has 2000000 bytes, at most 1048576 are read"):
+        opened(data)
+
+
+@pytest.mark.parametrize("data", [b"", b"not a zip", b"PK\x05\x06", zipped(("a", b"x" * 1000))[:-30]])
+def test_what_is_no_zip_is_refused_with_one_problem(data):
+    """Empty, other, or cut short."""
+    found = problems(data)
+
+    assert len(found) == 1
+    assert found[0].startswith("flu.zip: this is not a zip file, or it is damaged")
+
+
+def test_a_directory_that_claims_any_length_is_not_read():
+    """Its end record says how long it is."""
+    data = b"\0" * 30_000_000 + struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, 30_000_000, 0, 0)
+
+    with pytest.raises(BadInput, match="the directory is too large"):
+        opened(data)
+
+
+def test_a_member_that_lies_about_its_size_is_refused_while_it_is_read():
+    """Never more is unpacked than the directory says."""
+    data = bytearray(zipped(("a", b"0" * 50_000)))
+    start = data.rindex(b"PK\x01\x02")
+    data[start + 24 : start + 28] = struct.pack("<L", 10)
+    found = dict.fromkeys(["experiment.yaml", "a"], 0)
+
+    def read_all() -> None:
+        for name, stream in members(io.BytesIO(bytes(data)), "flu.zip"):
+            while chunk := stream.read1(1000):
+                found[name] += len(chunk)
+
+    with pytest.raises(BadInput, match=r"flu.zip: 'a' in the bundle is damaged"):
+        read_all()
+    assert found["a"] <= 10
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_any_damage_is_bad_input_or_harmless(data):
+    """Never another exception, whichever bytes are changed."""
+    whole = bytearray(zipped(("data/cases.csv", CASES)))
+    for _ in range(data.draw(st.integers(1, 4))):
+        whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+
+    for read in (opened, unpacked):
+        with suppress(BadInput):
+            read(bytes(whole))
+
+
+# -- packing -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def flu(tmp_path):
+    """An experiment that refers to a data file, and the file."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "cases.csv").write_bytes(CASES)
+    path = tmp_path / "flu.yaml"
+    path.write_bytes(EXPERIMENT)
+    return path
+
+
+def test_a_file_that_needs_no_data_is_dropped_as_it_is(tmp_path):
+    """With its comments."""
+    path = tmp_path / "flu.yaml"
+    path.write_bytes(b"model: {} # mine\n")
+
+    assert pack(path) == ("flu.yaml", b"model: {} # mine\n")
+
+
+def test_settings_are_written_into_the_file(tmp_path):
+    """The file itself is not changed."""
+    path = tmp_path / "flu.yaml"
+    path.write_bytes(b"model: {}\n")
+
+    assert pack(path, ["run.spot=true"]) == ("flu.yaml", b"model: {}\nrun:\n  spot: true\n")
+    assert path.read_bytes() == b"model: {}\n"
+
+
+def test_a_file_and_its_data_become_a_bundle(flu):
+    """The experiment's bytes stay as they were written."""
+    name, data = pack(flu)
+
+    assert name == "flu.zip"
+    assert unpacked(data) == {"experiment.yaml": EXPERIMENT, "data/cases.csv": CASES}
+    assert opened(data).why_missing("data/cases.csv") == ""
+
+
+def test_the_same_content_has_the_same_bytes(flu):
+    """Times, modes and the order of folders do not count."""
+    _, first = pack(flu)
+    (flu.parent / "data" / "cases.csv").unlink()
+    (flu.parent / "data" / "cases.csv").write_bytes(CASES)
+    (flu.parent / "data" / "cases.csv").chmod(0o600)
+
+    assert pack(flu)[1] == first
+
+
+def test_a_missing_data_file_is_told_with_the_path_that_was_looked_at(flu):
+    """At the line that refers to it."""
+    (flu.parent / "data" / "cases.csv").unlink()
+
+    with pytest.raises(BadInput) as caught:
+        pack(flu)
+
+    assert str(caught.value) == f"{flu}:2:32: there is no file {flu.parent / 'data' / 'cases.csv'}"
+
+
+def test_a_data_file_may_not_take_the_experiments_name(tmp_path):
+    """It could not lie beside it in the bundle."""
+    path = tmp_path / "flu.yaml"
+    path.write_bytes(b"model: {calibration: {observed_data: experiment.yaml}}\n")
+    (tmp_path / "experiment.yaml").write_bytes(CASES)
+
+    with pytest.raises(BadInput, match=r"a data file cannot be called 'experiment.yaml'"):
+        pack(path)
+
+
+def test_a_zip_is_dropped_as_it_is(tmp_path):
+    """After a look at it."""
+    path = tmp_path / "flu.zip"
+    path.write_bytes(zipped(("data/cases.csv", CASES)))
+
+    assert pack(path) == ("flu.zip", path.read_bytes())
+
+
+def test_a_zip_takes_no_settings(tmp_path):
+    """Its bytes are its own."""
+    path = tmp_path / "flu.zip"
+    path.write_bytes(zipped(("data/cases.csv", CASES)))
+
+    with pytest.raises(BadInput, match=r"--set: settings cannot be applied to a .zip \(change experiment.yaml in it\)"):
+        pack(path, ["seed=1"])
+
+
+def test_a_zip_with_a_mistake_is_refused_before_it_is_dropped(tmp_path):
+    """The answer is quicker here."""
+    path = tmp_path / "flu.zip"
+    path.write_bytes(zipped())
+
+    with pytest.raises(BadInput, match=r"experiment.yaml:2:32: the bundle .*flu.zip holds no file 'data/cases.csv'"):
+        pack(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("flu.json", "expected a file that ends in .yaml, .yml or .zip"), ("flu.yaml", "cannot be read: No such file")],
+)
+def test_what_is_no_experiment_file_is_refused(tmp_path, name, expected):
+    """By its name, or because it is not there."""
+    with pytest.raises(BadInput, match=expected):
+        pack(tmp_path / name)
