@@ -30,6 +30,7 @@ from epydrop.yaml_scalars import UnfitScalar, scalar, short
 MAX_BYTES = 1024 * 1024
 MAX_WEIGHT = 4 * MAX_BYTES  # only aliases can make more than this out of MAX_BYTES
 MAX_DEPTH = 50
+MAX_EVENTS = 100_000  # some seconds of parsing; about one for each key and value
 
 
 class Place(NamedTuple):
@@ -96,6 +97,7 @@ class Builder:
     problems: list[Problem] = field(default_factory=list)
     root: Node | None = None
     documents: int = 0
+    events: int = 0
     stack: list[_Open] = field(default_factory=list)
     anchors: dict[str, Node] = field(default_factory=dict)
     yaml: YAML = field(default_factory=lambda: YAML(typ="safe", pure=True))
@@ -113,6 +115,9 @@ class Builder:
     def take(self, event: Event) -> None:
         """Takes the next event. Raises BadInput when there is no going on after it."""
         place = self.place(event.start_mark)
+        self.events += 1
+        if self.events > MAX_EVENTS:
+            raise self.refuse(place, f"more than {MAX_EVENTS} keys and values stand here", "write data in a CSV file")
         if isinstance(event, DocumentStartEvent):
             self.documents += 1
             if self.documents > 1:

@@ -1,0 +1,96 @@
+"""A set of task indices, small to store and quick to read: '0-4,7,9-12'."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+_TEXT = re.compile(r"(\d+(-\d+)?(,\d+(-\d+)?)*)?")
+
+
+@dataclass(frozen=True)
+class Indices:
+    """Task indices in ascending order, as half-open ``(start, stop)`` spans that do not touch."""
+
+    spans: tuple[tuple[int, int], ...] = ()
+
+    def __post_init__(self) -> None:
+        if any(start >= stop for start, stop in self.spans) or any(a[1] >= b[0] for a, b in pairwise(self.spans)):
+            raise ValueError(f"spans must be ascending and apart, got {self.spans}")
+
+    @classmethod
+    def of(cls, indices: Iterable[int]) -> Indices:
+        """The set of these indices, in whatever order and however often they come."""
+        spans: list[tuple[int, int]] = []
+        for index in sorted(set(indices)):
+            if spans and spans[-1][1] == index:
+                spans[-1] = (spans[-1][0], index + 1)
+            else:
+                spans.append((index, index + 1))
+        return cls(tuple(spans))
+
+    @classmethod
+    def below(cls, count: int) -> Indices:
+        """All indices from 0 up to but not including ``count``."""
+        return cls(((0, count),)) if count else cls()
+
+    @classmethod
+    def parse(cls, text: str) -> Indices:
+        """The set that ``str`` printed. Raises ValueError for any other text."""
+        if not _TEXT.fullmatch(text):
+            raise ValueError(f"expected indices such as '0-4,7', got {text!r}")
+        spans = []
+        for part in filter(None, text.split(",")):
+            first, _, last = part.partition("-")
+            spans.append((int(first), int(last or first) + 1))
+        return cls(tuple(spans))
+
+    def __str__(self) -> str:
+        return ",".join(str(start) if stop == start + 1 else f"{start}-{stop - 1}" for start, stop in self.spans)
+
+    def __iter__(self) -> Iterator[int]:
+        for start, stop in self.spans:
+            yield from range(start, stop)
+
+    def __len__(self) -> int:
+        return sum(stop - start for start, stop in self.spans)
+
+    def __bool__(self) -> bool:
+        return bool(self.spans)
+
+    def __contains__(self, index: int) -> bool:
+        return any(start <= index < stop for start, stop in self.spans)
+
+    @cached_property
+    def _members(self) -> frozenset[int]:
+        return frozenset(self)
+
+    def __or__(self, other: Indices) -> Indices:
+        return Indices.of(self._members | other._members)
+
+    def __and__(self, other: Indices) -> Indices:
+        return Indices.of(self._members & other._members)
+
+    def __sub__(self, other: Indices) -> Indices:
+        return Indices.of(self._members - other._members)
+
+    def nth(self, position: int) -> int:
+        """The index at this position, counted from 0. Raises IndexError past the end."""
+        for start, stop in self.spans:
+            if position < stop - start:
+                return start + position
+            position -= stop - start
+        raise IndexError(f"there is no position {position} past the end of the indices")
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, _handler: object) -> object:
+        """Stored as its text."""
+        from pydantic_core import core_schema  # noqa: PLC0415 - only for reading and writing documents
+
+        return core_schema.no_info_plain_validator_function(
+            lambda value: value if isinstance(value, cls) else cls.parse(value),
+            serialization=core_schema.plain_serializer_function_ser_schema(str),
+        )

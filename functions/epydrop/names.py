@@ -1,0 +1,204 @@
+"""Every name that more than one part relies on: each format beside its parser, and nothing else.
+
+Run ids, job ids, object names under a run, labels. Nothing here reads a clock or touches a store.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+EXPERIMENTS = "experiments/"
+KICKS = "kicks/"
+REPLIES = "replies/"
+EXPERIMENT_SUFFIXES = (".yaml", ".yml", ".zip")
+
+RESOLVED_EXPERIMENT = "experiment.yaml"
+INPUTS = "inputs/"
+LATEST_OUTPUTS = "outputs/latest.json"
+RUN_METADATA = "run_metadata.json"
+ERRORS = "errors/"
+TELEMETRY = "telemetry/"
+
+MAX_TASKS = 100_000  # Cloud Batch: tasks in one task group (docs: batch/quotas)
+
+_RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}")
+_EXP_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
+_MAX_EXP_ID = 200
+
+
+class Stage(StrEnum):
+    """The three steps of a run, in their order."""
+
+    BUILDER = "builder"
+    RUNNER = "runner"
+    OUTPUT = "output"
+
+
+# -- runs --------------------------------------------------------------------------------------
+
+
+def run_id_of(bucket: str, name: str, generation: int, created: datetime, kick_id: str = "") -> str:
+    """The id of the run that this dropped object starts; the same drop always means the same run."""
+    identity = f"{bucket}/{name}#{generation}{kick_id}"
+    digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
+    return f"{created.astimezone(UTC):%Y%m%d-%H%M%S}-{digest}"
+
+
+def is_run_id(text: str) -> bool:
+    """Whether the text has the form YYYYMMDD-HHMMSS-xxxxxxxx."""
+    return _RUN_ID.fullmatch(text) is not None
+
+
+def exp_id_of(object_name: str) -> str:
+    """The default experiment id: the dropped object's path under experiments/ without its suffix."""
+    path = object_name.removeprefix(EXPERIMENTS)
+    for suffix in EXPERIMENT_SUFFIXES:
+        path = path.removesuffix(suffix)
+    return path
+
+
+def is_exp_id(text: str) -> bool:
+    """Letters, digits, dots, dashes and underscores in parts joined by '/', at most 200 characters."""
+    return len(text) <= _MAX_EXP_ID and _EXP_ID.fullmatch(text) is not None
+
+
+def run_folder(prefix: str, exp_id: str, run_id: str) -> str:
+    """The folder of one run inside the data bucket, ending in '/'."""
+    return f"{prefix}{exp_id}/{run_id}/"
+
+
+# -- jobs --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class JobName:
+    """What a job id says: which attempt of which stage of which run."""
+
+    stage: Stage
+    run_id: str
+    attempt: int
+
+    def __str__(self) -> str:
+        return job_id(self.stage, self.run_id, self.attempt)
+
+
+_JOB_ID = re.compile(rf"({'|'.join(Stage)})-({_RUN_ID.pattern})-([1-9]\d{{0,4}})")
+
+
+def job_id(stage: Stage, run_id: str, attempt: int) -> str:
+    """``{stage}-{run_id}-{attempt}``: deterministic, so that submitting twice finds the first job."""
+    return f"{stage}-{run_id}-{attempt}"
+
+
+def parse_job_id(text: str) -> JobName | None:
+    """The parts of a job id, or None when the job is not one of ours."""
+    match = _JOB_ID.fullmatch(text)
+    if match is None:
+        return None
+    return JobName(Stage(match[1]), match[2], int(match[3]))
+
+
+# -- objects under a run -----------------------------------------------------------------------
+
+
+def artifacts_folder(stage: Stage, round_: int) -> str:
+    """Where a stage's artifacts go; a recomputation gets a folder of its own, so old and new never mix."""
+    return f"{stage}-artifacts/" if round_ == 1 else f"{stage}-artifacts-{round_}/"
+
+
+def dropped_name(object_name: str) -> str:
+    """Where the run keeps the file exactly as it was dropped."""
+    return "dropped/" + object_name.rsplit("/", 1)[-1]
+
+
+def orders_name(stage: Stage, attempt: int) -> str:
+    """The orders of one attempt."""
+    return f"orders/{stage}-{attempt}.json"
+
+
+def manifest_name(folder: str) -> str:
+    """The builder's manifest, written last."""
+    return f"{folder}manifest.json"
+
+
+def tasks_name(folder: str) -> str:
+    """What each task is: one JSON object a line, compressed with zstd."""
+    return f"{folder}tasks.jsonl.zst"
+
+
+def input_name(folder: str, index: int) -> str:
+    """What the builder made for one task."""
+    return f"{folder}input_{index:05d}.pkl.zst"
+
+
+def result_name(folder: str, index: int) -> str:
+    """What one task of the runner made."""
+    return f"{folder}result_{index:05d}.pkl.zst"
+
+
+_RESULT = re.compile(r"(?:.*/)?result_(\d{5})\.pkl\.zst")
+
+
+def parse_result_name(name: str) -> int | None:
+    """The index of a result, or None when the object is something else."""
+    match = _RESULT.fullmatch(name)
+    return int(match[1]) if match else None
+
+
+def error_name(stage: Stage, attempt: int, index: int, retry: int) -> str:
+    """The error record of one try of one task; ``index`` is the task's index in the run, not in the job."""
+    return f"{errors_folder(stage, attempt)}{index:05d}-{retry}.json"
+
+
+def errors_folder(stage: Stage, attempt: int) -> str:
+    """Where one attempt's error records lie."""
+    return f"{ERRORS}{stage}/{attempt}/"
+
+
+def telemetry_name(stage: Stage, attempt: int, index: int, retry: int) -> str:
+    """The resources that one try of one task used."""
+    return f"{telemetry_folder(stage, attempt)}{index:05d}-{retry}.json"
+
+
+def telemetry_folder(stage: Stage, attempt: int) -> str:
+    """Where one attempt's telemetry lies."""
+    return f"{TELEMETRY}{stage}/{attempt}/"
+
+
+def refused_name(attempt: int) -> str:
+    """The list of results that an attempt of the output stage refused."""
+    return f"{errors_folder(Stage.OUTPUT, attempt)}refused.json"
+
+
+def outputs_folder(moment: datetime, suffix: str = "") -> str:
+    """A folder for one set of outputs; sorts by time."""
+    stamp = f"{moment.astimezone(UTC):%Y%m%d-%H%M%S}"
+    return f"outputs/{stamp}_{suffix}/" if suffix else f"outputs/{stamp}/"
+
+
+def complete_name(outputs: str) -> str:
+    """The last object of a set of outputs: its presence says that the set is whole."""
+    return f"{outputs}complete.json"
+
+
+# -- replies and labels ------------------------------------------------------------------------
+
+
+def reply_name(object_name: str, run_id: str, suffix: str) -> str:
+    """The answer beside the dropped file; ``suffix`` is 'json' or 'md'."""
+    return f"{REPLIES}{object_name.removeprefix(EXPERIMENTS)}.{run_id}.{suffix}"
+
+
+def label_value(text: str) -> str:
+    """The text made legal as a Google label: lower case, ``[a-z0-9_-]``, at most 63 characters.
+
+    A text that does not survive unchanged ends in a short digest of itself, so two texts never share a label.
+    """
+    plain = re.sub(r"[^a-z0-9_-]", "-", text.lower())
+    if plain == text and len(text) <= 63:
+        return text
+    return f"{plain[:54]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"

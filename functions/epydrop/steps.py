@@ -1,0 +1,264 @@
+"""What each row of the table does: the run as it is to be, the effects, and the reason in one sentence. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from epydrop.attempts import next_attempt
+from epydrop.effects import CancelJob, Effect, SubmitJob
+from epydrop.indices import Indices
+from epydrop.names import Stage, artifacts_folder
+from epydrop.run import Attempt, Cause, Phase, Retry, Run
+from epydrop.situation import Situation
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a row makes of a run: the run as it is to be, what to do, and why in one sentence."""
+
+    run: Run
+    reason: str
+    effects: tuple[Effect, ...] = ()
+
+
+def stay(reason: str) -> Callable[[Situation], Step]:
+    """Nothing changes, for this reason."""
+    return lambda it: Step(it.run, f"unchanged, because {reason}")
+
+
+def begin(run: Run, attempt: Attempt, reason: str) -> Step:
+    """The run goes to the attempt's stage, and the attempt's job is submitted."""
+    begun = replace(
+        run,
+        phase=Phase(attempt.stage),
+        attempts=(*run.attempts, attempt),
+        outputs=attempt.orders.outputs or run.outputs,
+        cause=None,
+        failures=(),
+        pending=None,
+    )
+    return Step(begun, reason, (SubmitJob(attempt.job_id),))
+
+
+def end(it: Situation, phase: Phase, reason: str, *, cause: Cause | None = None) -> Step:
+    """The run ends; a job of it that may be alive is cancelled."""
+    ended = replace(it.next_run, phase=phase, cause=cause, failures=it.facts.failures)
+    effects = () if it.has_ended else (CancelJob(it.attempt.job_id),)
+    return Step(ended, reason, effects)
+
+
+def start_runner(it: Situation) -> Step:
+    """The builder's manifest says how many tasks there are; all of them begin."""
+    manifest = it.facts.manifest
+    if manifest is None:
+        raise AssertionError("a row began the runner without a manifest")
+    known = replace(
+        it.run,
+        tasks=manifest.tasks,
+        missing=Indices.below(manifest.tasks),
+        locations={name: manifest.locations[name] for name in it.run.plan.required},
+    )
+    attempt = next_attempt(known, Stage.RUNNER, it.now, indices=known.missing)
+    return begin(known, attempt, f"the builder made {manifest.tasks} tasks")
+
+
+def reject(it: Situation) -> Step:
+    """The builder found the input wrong: the run ends with the problems it named."""
+    problems = tuple(str(problem) for problem in it.facts.problems) or tuple(str(group) for group in it.facts.failures)
+    step = end(it, Phase.REJECTED, "the experiment asks for something that cannot be done", cause=Cause.BAD_INPUT)
+    return replace(step, run=replace(step.run, problems=problems))
+
+
+def reject_unplanned_location(it: Situation) -> Step:
+    """A location that the experiment requires would be missing from every forecast: nothing is spent."""
+    made = it.facts.manifest.locations if it.facts.manifest else {}
+    absent = ", ".join(name for name in it.run.plan.required if name not in made)
+    step = end(it, Phase.REJECTED, f"no task was made for the required {absent}", cause=Cause.BAD_INPUT)
+    problem = f"run.required names {absent}, for which the experiment makes no task; it makes {', '.join(made)}"
+    return replace(step, run=replace(step.run, problems=(problem,)))
+
+
+def start_output(it: Situation) -> Step:
+    """All results are there."""
+    run = it.next_run
+    return begin(run, next_attempt(run, Stage.OUTPUT, it.now), f"all {run.tasks} results are there")
+
+
+def start_partial_output(it: Situation) -> Step:
+    """Enough results are there; the output stage is told which ones to do without."""
+    run = it.next_run
+    reason = f"{len(run.missing)} of {run.tasks} results are missing, which min_success allows"
+    step = begin(run, next_attempt(run, Stage.OUTPUT, it.now), reason)
+    return replace(step, run=replace(step.run, failures=it.facts.failures))
+
+
+def rerun_missing(it: Situation) -> Step:
+    """Only the tasks that may still come through begin again."""
+    attempt = next_attempt(it.next_run, Stage.RUNNER, it.now, indices=it.again)
+    return begin(it.next_run, attempt, f"{len(it.again)} of {len(it.missing)} missing results may still come")
+
+
+def rerun_refused(it: Situation) -> Step:
+    """The results that the output stage refused are made again, in the place of the bad ones."""
+    refused = it.facts.refused or Indices()
+    run = replace(it.run, missing=it.run.missing | refused)
+    attempt = next_attempt(run, Stage.RUNNER, it.now, indices=refused, overwrite=True)
+    return begin(run, attempt, f"the output stage refused {len(refused)} results; they are made again")
+
+
+def again(it: Situation) -> Step:
+    """The one task of the stage begins again."""
+    causes = " and ".join(sorted(it.attempt.causes))
+    attempt = next_attempt(it.run, it.attempt.stage, it.now)
+    return begin(it.run, attempt, f"the {it.attempt.stage} was lost ({causes}), which may pass")
+
+
+def succeed(it: Situation) -> Step:
+    """The outputs are whole."""
+    gaps = f" without {len(it.run.missing)} of {it.run.tasks} results" if it.run.missing else ""
+    step = end(it, Phase.SUCCEEDED, f"the outputs are complete{gaps}")
+    return replace(step, run=replace(step.run, failures=it.run.failures))
+
+
+def fail(it: Situation) -> Step:
+    """The run ends with the digest of causes."""
+    groups = "; ".join(str(group) for group in it.facts.failures)
+    detail = (
+        groups or (it.job.detail if it.job else "") or ", ".join(sorted(it.attempt.causes)) or "no cause was recorded"
+    )
+    gaps = f"{len(it.missing)} of {it.run.tasks} results are missing: " if it.attempt.stage is Stage.RUNNER else ""
+    causes = it.attempt.causes or {Cause.CODE: Indices()}
+    worst = max(causes, key=lambda cause: len(causes[cause]))
+    return end(it, Phase.FAILED, f"the {it.attempt.stage} failed: {gaps}{detail}", cause=worst)
+
+
+def fail_alike(it: Situation) -> Step:
+    """The tasks still to come would fail too: they are not paid for."""
+    return end(
+        it,
+        Phase.FAILED,
+        f"stopped early, since all tasks fail alike: {it.facts.failures[0]}",
+        cause=it.facts.failures[0].cause,
+    )
+
+
+def fail_stuck(it: Situation) -> Step:
+    """Nobody gives the job a machine."""
+    hours = it.run.plan.max_wait / 3600
+    reason = f"the {it.attempt.stage} waited for machines for longer than {hours:g} h (max_wait)"
+    return end(it, Phase.FAILED, reason, cause=Cause.STUCK)
+
+
+def fail_deleted(it: Situation) -> Step:
+    """The job and what it would have told are gone."""
+    return end(it, Phase.FAILED, f"somebody deleted the job {it.attempt.job_id}", cause=Cause.DELETED)
+
+
+def fail_refused_job(it: Situation) -> Step:
+    """The job service will never take this job."""
+    return end(it, Phase.FAILED, f"the job {it.attempt.job_id} was refused: {it.facts.refusal}", cause=Cause.WIRING)
+
+
+def cancel(it: Situation) -> Step:
+    """A person ends the run."""
+    return end(it, Phase.CANCELLED, "cancelled by a kick")
+
+
+def follow_cancel(it: Situation) -> Step:
+    """A person ended the run through its job."""
+    return end(it, Phase.CANCELLED, f"somebody cancelled the job {it.attempt.job_id}")
+
+
+def drop_pending(it: Situation) -> Step:
+    """A cancel reaches a run that only waits to go on."""
+    return Step(replace(it.run, pending=None), "the retry that was waiting is called off")
+
+
+def submit_again(it: Situation) -> Step:
+    """Submitting twice is submitting once."""
+    return Step(it.run, "the job that should exist was never seen", (SubmitJob(it.attempt.job_id),))
+
+
+def note(it: Situation) -> Step:
+    """The news of the job, and nothing else."""
+    job = it.job
+    if job is None:
+        return Step(it.run, "unchanged, because nothing is known of the job")
+    counts = job.counts
+    done = f"{counts.succeeded} done, {counts.failed} failed, {counts.running} running, {counts.pending} to come"
+    return Step(it.run, f"the {it.attempt.stage} is {job.state.lower()}: {done}")
+
+
+def cancel_leftover(it: Situation) -> Step:
+    """A submit came late, or a cancel was lost."""
+    return Step(it.run, f"the run is {it.run.phase}, but its job is live", (CancelJob(it.attempt.job_id),))
+
+
+def keep_retry(it: Situation) -> Step:
+    """Two jobs must not write the same results."""
+    kept = replace(it.run, pending=it.asked_retry)
+    effects = (CancelJob(it.attempt.job_id),) if it.is_live else ()
+    return Step(kept, "the retry begins when the old job has ended", effects)
+
+
+def output_again(it: Situation) -> Step:
+    """Another folder of outputs beside the ones there are."""
+    run = replace(it.run, kicked_after=len(it.run.attempts))
+    attempt = next_attempt(run, Stage.OUTPUT, it.now, kick_id=it.kick_id)
+    return begin(run, attempt, "another set of outputs was asked for")
+
+
+def resume(it: Situation) -> Step:
+    """Back to the stage that failed, or to the one asked for, with the changes asked for and a fresh budget."""
+    retry = it.retry
+    if retry is None:
+        raise AssertionError("a row resumed a run that nobody retries")
+    stage = stage_to_resume(it, retry)
+    run = replace(it.next_run, kicked_after=len(it.run.attempts), problems=())
+    resources = retry.changes.applied_to(run.plan.stages[stage])
+    run = replace(run, plan=replace(run.plan, stages={**run.plan.stages, stage: resources}))
+    afresh = retry.scope in (Stage.BUILDER, Stage.RUNNER)
+    if afresh:
+        run = new_round(run, stage)
+    refused = Indices() if afresh else it.facts.refused or Indices()
+    run = replace(run, missing=run.missing | refused)
+    indices = run.missing if stage is Stage.RUNNER else Indices.below(1)
+    attempt = next_attempt(run, stage, it.now, indices=indices, overwrite=bool(refused), kick_id=it.kick_id)
+    reason = f"retried: all is computed again from the {stage}" if afresh else f"retried: the {stage} goes on"
+    return begin(run, attempt, reason)
+
+
+def stage_to_resume(it: Situation, retry: Retry) -> Stage:
+    """The stage asked for, or the one that failed; never the output stage while too many results are missing."""
+    if it.run.tasks is None:
+        return Stage.BUILDER
+    if retry.scope in (Stage.BUILDER, Stage.RUNNER):
+        return Stage(retry.scope)
+    is_about_output = retry.scope == Stage.OUTPUT or (
+        it.attempt.stage is Stage.OUTPUT and it.run.phase is not Phase.SUCCEEDED
+    )
+    may_have_gaps = is_about_output and it.is_enough
+    return Stage.RUNNER if it.facts.refused or (it.missing and not may_have_gaps) else Stage.OUTPUT
+
+
+def new_round(run: Run, stage: Stage) -> Run:
+    """Fresh folders for what is computed again, so that old and new results can never mix."""
+    number = run.round + 1
+    fresh = replace(run, round=number, results=artifacts_folder(Stage.RUNNER, number))
+    if stage is Stage.BUILDER:
+        return replace(
+            fresh, inputs=artifacts_folder(Stage.BUILDER, number), tasks=None, missing=Indices(), locations={}
+        )
+    return replace(fresh, missing=Indices.below(run.tasks or 0))
+
+
+def take_up_manifest(it: Situation) -> Step:
+    """A retried builder that had finished after all."""
+    step = start_runner(it)
+    return replace(step, run=replace(step.run, kicked_after=len(it.run.attempts)))
+
+
+def settle(it: Situation) -> Step:
+    """The sweep may forget the run."""
+    return Step(replace(it.run, unsettled=False), "all is done and told, and no job is left")
