@@ -141,6 +141,14 @@ def test_aliases_cannot_blow_up():
     assert "the aliases ('*name') make this too large" in problems("\n".join(lines))[0]
 
 
+def test_more_values_than_can_be_read_in_seconds_are_refused():
+    """Data belongs in a data file."""
+    assert (
+        "more than 100000 keys and values stand here (write data in a CSV file)"
+        in problems(f"a: [{'1,' * 100_001}]")[0]
+    )
+
+
 def test_a_long_text_repeated_by_aliases_cannot_blow_up():
     """The number of values is small, their length is not."""
     text = f"model:\n  a: &a {'x' * 100_000}\n  b: [{', '.join(['*a'] * 1000)}]\n"
