@@ -31,16 +31,13 @@ BLUE, ORANGE, GREEN, RED, PURPLE, SKY, BLACK, GREY = (
     "#8a8f98",
 )
 _SERIES = (BLUE, RED, GREEN, ORANGE, PURPLE, SKY)
-_STYLE = {
+_STYLE: Any = {
     "svg.fonttype": "none",
     "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": GREY,
     "axes.labelcolor": "#3d434c",
-    "axes.titlesize": 11,
-    "axes.titlelocation": "left",
-    "axes.titlecolor": BLACK,
     "xtick.color": "#5a616c",
     "ytick.color": "#5a616c",
     "axes.grid": True,
@@ -52,7 +49,7 @@ _STYLE = {
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
 
-def fan_chart(fan: Fan, title: str) -> str:
+def fan_chart(fan: Fan) -> str:
     """Median, the middle half and 95 %, and the observed points."""
     color = BLUE if fan.unit == "people" else RED
 
@@ -64,13 +61,12 @@ def fan_chart(fan: Fan, title: str) -> str:
         if fan.observed is not None:
             dates = fan.dates[: len(fan.observed)]
             axes.plot(dates, fan.observed, "o", color=BLACK, markersize=4.5, markeredgecolor="white", label="observed")
-        axes.set_title(title)
         axes.set_ylabel(f"{fan.variable} ({fan.unit})")
         axes.set_ylim(bottom=0)
         axes.margins(x=0.01)
-        locator = AutoDateLocator(minticks=3, maxticks=7)
+        locator = AutoDateLocator(minticks=3, maxticks=7)  # type: ignore[no-untyped-call]
         axes.xaxis.set_major_locator(locator)
-        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
         axes.legend(loc="upper right")
 
     return _svg(draw, (5.6, 3.1))
@@ -81,7 +77,7 @@ def posterior_chart(marginal: Marginal, unit: str) -> str:
 
     def draw(axes: Axes) -> None:
         low, high = np.min(marginal.values), np.max(marginal.values)
-        bins = np.linspace(low, high, 25) if high > low else np.array([low - 0.5, low + 0.5])
+        bins = np.linspace(low, high, 17) if high > low else np.array([low - 0.5, low + 0.5])
         axes.hist(marginal.values, bins=bins.tolist(), weights=marginal.weights, density=True, color=SKY, alpha=0.75)
         axes.axvline(marginal.interval.median, color=BLUE, linewidth=1.8, label="median")
         axes.axvspan(marginal.interval.low, marginal.interval.high, color=BLUE, alpha=0.08, linewidth=0, label="95 %")
@@ -97,30 +93,30 @@ def posterior_chart(marginal: Marginal, unit: str) -> str:
     return _svg(draw, (4.0, 2.7))
 
 
-def sweep_chart(points: Sequence[PointSummary], path: str, groups: dict[str, Sequence[PointSummary]]) -> str:
-    """The share infected against one parameter, a dot and a 95 % bar for each point; one colour a group."""
+def sweep_chart(label: str, of: Callable[[PointSummary], float], groups: dict[str, Sequence[PointSummary]]) -> str:
+    """The share infected against a number ``of`` each point, a dot and a 95 % bar for each; one colour a group."""
 
     def draw(axes: Axes) -> None:
         for color, (name, members) in zip(_SERIES, groups.items(), strict=False):
-            x = [member.parameters[path] for member in members]
+            x = [of(member) for member in members]
             y = np.array([[p.attack.low, p.attack.median, p.attack.high] for p in members])
             axes.vlines(x, y[:, 0], y[:, 2], color=color, alpha=0.35, linewidth=1.5)
             axes.plot(x, y[:, 1], "o", color=color, markersize=5, markeredgecolor="white", label=name)
-        axes.set_xlabel(path.replace("_", " "))
+        axes.set_xlabel(label)
         axes.set_ylabel("share infected (% of population)")
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=""))
         axes.set_ylim(bottom=0)
         if len(groups) > 1:
             axes.legend(loc="best")
 
-    return _svg(draw, (5.6, 3.3)) if points else ""
+    return _svg(draw, (5.6, 3.3))
 
 
 def grouped(points: Sequence[PointSummary], path: str | None) -> dict[str, Sequence[PointSummary]]:
     """The points by the value of a parameter, in one group if there is none; at most as many as there are colours."""
     groups: dict[str, list[PointSummary]] = {}
     for point in points:
-        name = f"{path.replace('_', ' ')} = {short(point.parameters[path])}" if path else ""
+        name = f"{path.rpartition('.')[2].replace('_', ' ')} {short(point.parameters[path])}" if path else ""
         groups.setdefault(name, []).append(point)
     return dict(groups) if len(groups) <= len(_SERIES) else {"": points}
 

@@ -80,6 +80,6 @@ class TaskContext:
         return read_experiment(self.store.read(RESOLVED_EXPERIMENT), RESOLVED_EXPERIMENT, self.orders.exp_id)
 
     def meta(self, stage: Stage, index: int) -> Meta:
-        """What an artifact of this run must state about itself: inputs come from the builder, results from the runner."""
+        """What an artifact of this run says of itself: inputs come from the builder, results from the runner."""
         kind = {Stage.BUILDER: "input", Stage.RUNNER: "result"}[stage]
         return Meta(kind, self.orders.run_id, stage, index)

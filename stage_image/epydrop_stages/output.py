@@ -41,7 +41,7 @@ def run(context: TaskContext) -> bool:
     experiment = context.experiment()
     suite = suite_named(experiment.suite)
     manifest, lines = _tasks(context)
-    facts = gather_facts(context, manifest, lines)
+    facts = gather_facts(context, manifest, lines, suite.warnings(experiment))
     with tempfile.TemporaryDirectory() as folder:
         results = _results(context, lines)
         outputs = list(suite.report(results, experiment, facts, Path(folder)))

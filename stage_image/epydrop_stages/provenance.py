@@ -21,7 +21,9 @@ _MAX_READ = 2000  # telemetry records, at tens of milliseconds each; the report 
 _MAX_EXPLAINED = 200  # missing tasks whose error record is read
 
 
-def gather_facts(context: TaskContext, manifest: Manifest, lines: Sequence[TaskLine]) -> RunFacts:
+def gather_facts(
+    context: TaskContext, manifest: Manifest, lines: Sequence[TaskLine], warnings: Sequence[str]
+) -> RunFacts:
     """What a report says about the run itself."""
     orders = context.orders
     missing = [line for line in lines if line.index in orders.missing]
@@ -39,6 +41,7 @@ def gather_facts(context: TaskContext, manifest: Manifest, lines: Sequence[TaskL
         },
         image=orders.resources.image,
         totals=_totals(context),
+        warnings=warnings,
     )
 
 
@@ -63,6 +66,7 @@ def run_metadata(context: TaskContext, experiment: Experiment, facts: RunFacts) 
         },
         "missing": str(orders.missing),
         "totals": dict(facts.totals),
+        "warnings": list(facts.warnings),
         "outputs": orders.outputs,
         "arguments": {
             "stage": str(Stage.OUTPUT),

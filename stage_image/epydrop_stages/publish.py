@@ -19,9 +19,7 @@ from epydrop_stages.suites.results import Posterior, Result, Trajectories
 from epydrop_stages.tables import Table
 
 
-def publish(
-    results: Iterable[Finished], experiment: Experiment, facts: RunFacts, workspace: Path
-) -> Iterator[Output]:
+def publish(results: Iterable[Finished], experiment: Experiment, facts: RunFacts, workspace: Path) -> Iterator[Output]:
     """Tables and report. Only the chains of one point are in memory at a time, and small summaries of the others."""
     tables = _Tables(experiment, facts, workspace)
     report = Report(experiment, facts)

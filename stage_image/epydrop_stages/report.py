@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ class Report:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        environment.filters.update(number=_number, percent=_percent, short=short)
+        environment.filters.update(number=_number, count=_count, percent=_percent, short=short)
         path = workspace / "report.html"
         page = environment.get_template("report.html.j2").render(self._page())
         path.write_text(page, encoding="utf-8")
@@ -69,8 +70,9 @@ class Report:
             "points": self._points[:_MAX_ROWS],
             "count": len(self._points),
             "paths": self._paths,
+            "names": _short_names(self._paths),
             "derived": list(dict.fromkeys(name for point in self._points for name in point.derived)),
-            "fans": [[charts.fan_chart(fan, point.label) for fan in point.fans] for point in some],
+            "fans": [(point.label, [charts.fan_chart(fan) for fan in point.fans]) for point in some],
             "all_shown": len(some) == len(self._points),
             "calibrated": calibrated[:_MAX_ROWS],
             "posteriors": [
@@ -84,21 +86,25 @@ class Report:
         }
 
     def _sweeps(self) -> list[str]:
-        """A scatter for each parameter with more than two numbers; colours tell the first grid apart."""
+        """The share infected against R0 and each parameter with enough values; colours tell the first grid apart."""
         values = {path: {json.dumps(point.parameters[path]) for point in self._points} for path in self._paths}
-        numeric = [
-            path
-            for path in self._paths
-            if all(isinstance(point.parameters[path], int | float) for point in self._points)
-        ]
         colours = next((path for path in self._experiment.tasks.grid if len(values[path]) > 1), None)
-        return [
-            charts.sweep_chart(
-                self._points, path, charts.grouped(self._points, colours if colours != path else None)
-            )
-            for path in numeric
-            if len(values[path]) > 2
-        ]
+        groups = charts.grouped(self._points, colours)
+        axes: dict[str, Callable[[PointSummary], float]] = {}
+        if len(values) > 0 and all("R0" in point.derived for point in self._points):
+            axes["R₀ without interventions"] = lambda point: point.derived["R0"]
+        for path, name in _short_names(self._paths).items():
+            if path != colours and len(values[path]) > 2 and all(_is_number(p.parameters[path]) for p in self._points):
+                axes[name.replace("_", " ")] = partial(_parameter, path=path)
+        return [charts.sweep_chart(label, of, groups) for label, of in axes.items()] if self._points else []
+
+
+def _parameter(point: PointSummary, path: str) -> float:
+    return float(point.parameters[path])
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _id(location: str, parameters: Mapping[str, Any]) -> str:
@@ -130,9 +136,20 @@ def _model_words(config: Config) -> str:
     return f"{kind}, {simulation['start_date']} to {simulation['end_date']}, steps of {simulation.get('dt', 1)} days"
 
 
+def _short_names(paths: Sequence[str]) -> dict[str, str]:
+    """The last part of each path, where that tells them apart."""
+    last = [path.rpartition(".")[2] for path in paths]
+    return {path: name if last.count(name) == 1 else path for path, name in zip(paths, last, strict=True)}
+
+
 def _number(value: float) -> str:
-    """Three significant digits, and thousands apart."""
-    return f"{value:,.0f}".replace(",", "\u202f") if abs(value) >= 100 else f"{value:.3g}"
+    """Three significant digits."""
+    return _count(value) if abs(value) >= 1000 else f"{value:#.3g}".rstrip(".")
+
+
+def _count(value: float) -> str:
+    """A whole number, its thousands apart."""
+    return f"{value:,.0f}".replace(",", "\u202f")
 
 
 def _percent(value: float) -> str:

@@ -32,9 +32,7 @@ def read_input(context: TaskContext) -> tuple[str, Task]:
     """The suite's name and the task that the builder made for this index. Raises NotGenuine if there is none."""
     name = input_name(context.orders.inputs, context.index)
     try:
-        suite, task = read_artifact(
-            context.store, name, context.meta(Stage.BUILDER, context.index), context.told.keys
-        )
+        suite, task = read_artifact(context.store, name, context.meta(Stage.BUILDER, context.index), context.told.keys)
     except NotThere as error:
         raise NotGenuine(f"{name} is not there, although the builder finished") from error
     return suite, task

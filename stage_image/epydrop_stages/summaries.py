@@ -125,9 +125,7 @@ def _sum(part: Trajectories, names: Sequence[str]) -> Floats:
     return np.asarray(sum(part.variables[name] for name in names), dtype=float)
 
 
-def _fans(
-    pool: Pool, main: Trajectories, agents: Sequence[str], infectious: Floats, infections: Floats
-) -> list[Fan]:
+def _fans(pool: Pool, main: Trajectories, agents: Sequence[str], infectious: Floats, infections: Floats) -> list[Fan]:
     """What was calibrated, else the infectious; and the new infections."""
     first = pool.first
     if first.target and first.target in main.variables:

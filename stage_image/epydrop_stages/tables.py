@@ -100,4 +100,4 @@ class _Parquet:
         return Output(self._path.name, self._path)
 
 
-_WRITERS: dict[str, type[_Csv] | type[_Parquet]] = {"csv.gz": _Csv, "parquet": _Parquet}
+_WRITERS: dict[str, type[_Csv | _Parquet]] = {"csv.gz": _Csv, "parquet": _Parquet}

@@ -65,7 +65,7 @@ class _Try:
             self._context = TaskContext.open(self._told, self._store)
             done = _STAGES[self._told.stage](self._context)
             self._leave_telemetry(skipped=not done)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, its record and exit code come first
             code = exit_code_of(error)
             _log.exception("%s task %d failed with exit code %d", self._told.stage, self._index, code)
             self._leave_error(error, code)
@@ -118,7 +118,7 @@ class _Try:
         )
         try:
             self._store.write(error_name(record.stage, record.attempt, record.index, record.retry), to_json(record))
-        except Exception:  # the store itself may be what is broken; the first error stands, and its exit code
+        except Exception:  # noqa: BLE001 - the store may be what is broken; the first error and its exit code stand
             _log.exception("the error record could not be stored")
 
 

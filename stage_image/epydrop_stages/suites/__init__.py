@@ -98,7 +98,7 @@ class Output:
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What the output stage knows of the run it publishes; ``missing`` are tasks without a result, each with the reason."""
+    """What the output stage knows of the run; ``missing`` are the tasks without a result, each with the reason."""
 
     run_id: str
     exp_id: str
@@ -108,6 +108,7 @@ class RunFacts:
     versions: Mapping[str, str] = field(default_factory=dict)
     image: str = ""
     totals: Mapping[str, float] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
 
 
 class Suite(Protocol):
@@ -123,6 +124,9 @@ class Suite(Protocol):
         self, results: Iterable[Finished], experiment: Experiment, facts: RunFacts, workspace: Path
     ) -> Iterator[Output]:
         """Tables, plots and a report, written into ``workspace``; ``results`` come in the order of their indices."""
+
+    def warnings(self, experiment: Experiment) -> list[str]:
+        """What is allowed, but perhaps not meant; for the log, the report and the metadata."""
 
     def versions(self) -> dict[str, str]:
         """What the suite computes with: package -> version."""

@@ -29,7 +29,8 @@ _PACKAGES = ("epydemix", "numpy", "scipy", "pandas", "dill", "zstandard")
 def build(experiment: Experiment, workspace: Path) -> Iterator[Task]:
     """One task for each point and chain. Raises BadInput with every problem of the configuration at once."""
     populations = Populations()
-    for warning in check(experiment, workspace, populations):
+    check(experiment, workspace, populations)
+    for warning in warnings(experiment):
         _log.warning(warning)
     chains, seed = experiment.tasks.chains, seed_of(experiment)
     for point in points(experiment):
@@ -44,13 +45,16 @@ def run(task: Task) -> Result:
     return run_work(work, task.seed)
 
 
-def report(
-    results: Iterable[Finished], experiment: Experiment, facts: RunFacts, workspace: Path
-) -> Iterator[Output]:
+def report(results: Iterable[Finished], experiment: Experiment, facts: RunFacts, workspace: Path) -> Iterator[Output]:
     """Tables, and a report that needs nothing but itself."""
     from epydrop_stages.publish import publish  # noqa: PLC0415 - pyarrow and matplotlib start threads
 
     return publish(results, experiment, facts, workspace)
+
+
+def warnings(experiment: Experiment) -> list[str]:
+    """What epydemix warns of, each once."""
+    return list(dict.fromkeys(warning for _, warned in _verdicts(experiment) for warning in warned))
 
 
 def versions() -> dict[str, str]:
@@ -58,21 +62,21 @@ def versions() -> dict[str, str]:
     return {package: metadata.version(package) for package in _PACKAGES}
 
 
-def check(experiment: Experiment, workspace: Path, populations: Populations) -> list[str]:
-    """The warnings. Raises BadInput with every problem found."""
-    problems: dict[Problem, None] = {}  # a set that keeps its order
-    warnings: dict[str, None] = {}
-    varied = parameter_names(experiment)
+def check(experiment: Experiment, workspace: Path, populations: Populations) -> None:
+    """Raises BadInput with every problem found: what can be read, and only if that is sound, what can be tried."""
+    found = [problem for problems, _ in _verdicts(experiment) for problem in problems]
     for point in islice(points(experiment), _MAX_CHECKED):
-        found, warned = problems_and_warnings(point.config, varied)
-        problems.update(dict.fromkeys(found))
-        warnings.update(dict.fromkeys(warned))
-        problems.update(dict.fromkeys(read_files(point.config, workspace)[1]))
-    if not problems:
-        problems.update(dict.fromkeys(_tried(experiment, workspace, populations)))
+        found.extend(read_files(point.config, workspace)[1])
+    problems = dict.fromkeys(found) or dict.fromkeys(_tried(experiment, workspace, populations))
     if problems:
         raise BadInput(*problems)
-    return list(warnings)
+
+
+def _verdicts(experiment: Experiment) -> Iterator[tuple[list[Problem], list[str]]]:
+    """Problems and warnings of the points, one after the other."""
+    varied = parameter_names(experiment)
+    for point in islice(points(experiment), _MAX_CHECKED):
+        yield problems_and_warnings(point.config, varied)
 
 
 def _tried(experiment: Experiment, workspace: Path, populations: Populations) -> Iterator[Problem]:
@@ -89,7 +93,8 @@ def _tried(experiment: Experiment, workspace: Path, populations: Populations) ->
         except BadInput as error:
             yield from error.problems
         except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-            yield Problem(f"model: a trial simulation of {point.location} failed: {type(error).__name__}: {error}", FILE)
+            message = f"{type(error).__name__}: {error}"
+            yield Problem(f"model: a trial simulation of {point.location} failed: {message}", FILE)
 
 
 def _shape(config: Config) -> str:

@@ -6,7 +6,7 @@ import contextlib
 import copy
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from epydemix.population.population import Population
 from epydemix.utils.utils import compute_simulation_dates
 
 from epydrop_stages.suites.epydemix_tasks import Config
-from epydrop_stages.suites.results import Floats
+from epydrop_stages.suites.results import Days, Floats
 
 Simulator = Callable[[Mapping[str, Any], np.random.Generator], Trajectory]
 
@@ -55,14 +55,15 @@ class Setting:
         return float(np.max(np.abs(np.linalg.eigvals(overall))))
 
     def simulator(self) -> Simulator:
-        """A function (parameters, generator) -> Trajectory by days; contacts are computed once, not each time."""
+        """A function (parameters, generator) -> Trajectory by days; what all simulations share is computed once."""
         dates = compute_simulation_dates(self.start, self.end, dt=self.dt)
         self.model.compute_contact_reductions(dates)
         contacts = [self.model.Cs[date] for date in dates]
+        by_day = _Days(dates) if self.dt < 1 else None
 
         def run(parameters: Mapping[str, Any], rng: np.random.Generator) -> Trajectory:
             self.model.parameters.update(parameters)
-            return simulate(
+            trajectory = simulate(
                 self.model,
                 start_date=self.start,
                 end_date=self.end,
@@ -70,10 +71,34 @@ class Setting:
                 initial_conditions_dict=self.initial,
                 simulation_dates=dates,
                 contact_matrices=contacts,
+                resample_frequency=None if by_day else "D",
                 rng=rng,
             )
+            return by_day.of(trajectory) if by_day else trajectory
 
         return run
+
+
+class _Days:
+    """Steps shorter than a day to days, as ``Trajectory.resample`` does it, at a tenth of its cost.
+
+    A compartment's value is that at the end of the day, a transition's the sum over the day.
+    """
+
+    def __init__(self, dates: Days) -> None:
+        self._days, self._starts = np.unique(dates.astype("datetime64[D]"), return_index=True)
+        self._ends = np.append(self._starts[1:], len(dates)) - 1
+
+    def of(self, trajectory: Trajectory) -> Trajectory:
+        """The same simulation by days."""
+        return replace(
+            trajectory,
+            compartments={name: values[self._ends] for name, values in trajectory.compartments.items()},
+            transitions={
+                name: np.add.reduceat(values, self._starts) for name, values in trajectory.transitions.items()
+            },
+            dates=list(self._days),
+        )
 
 
 def prepare(work: Work, folder: Path) -> Setting:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from urllib.error import URLError
 
 import pandas as pd
@@ -45,7 +46,7 @@ class Populations:
 
     def _load(self, name: str, layers: Sequence[str]) -> Population:
         try:
-            known = _locations()
+            known = self._locations
             if name not in known:
                 close = difflib.get_close_matches(name, known, n=3)
                 hint = f"did you mean {' or '.join(close)}?" if close else f"there are {len(known)}, see locations.csv"
@@ -58,8 +59,8 @@ class Populations:
         except URLError as error:
             raise TryAgain(f"the data of population {name!r} could not be fetched: {error}") from error
 
-
-def _locations() -> list[str]:
-    """The names of all populations."""
-    table = pd.read_csv(f"{source.EPYDEMIX_DATA_BASE_URL}/{_DATA_VERSION}/locations.csv")
-    return [str(name) for name in table["location"]]
+    @cached_property
+    def _locations(self) -> list[str]:
+        """The names of all populations."""
+        table = pd.read_csv(f"{source.EPYDEMIX_DATA_BASE_URL}/{_DATA_VERSION}/locations.csv")
+        return [str(name) for name in table["location"]]

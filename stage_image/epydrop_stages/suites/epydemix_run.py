@@ -21,7 +21,7 @@ from epydrop_stages.suites.epydemix_model import Setting, Work, folder_of, prepa
 from epydrop_stages.suites.epydemix_tasks import Config
 from epydrop_stages.suites.results import Days, Floats, Posterior, Result, Trajectories
 
-_STRATEGIES: dict[str, dict[str, type[int] | type[float]]] = {
+_STRATEGIES: dict[str, dict[str, type[int | float]]] = {
     "smc": {
         "num_particles": int,
         "num_generations": int,
@@ -92,7 +92,9 @@ def _calibrate(work: Work, folder: Path, seed: int) -> Result:
     trajectories = [_collect("calibration", fitted, posterior.weights)]
     if "projection" in work.config:
         trajectories.append(_project(_projection_work(work), folder, found, seed))
-    return Result(tuple(trajectories), setting.size, setting.contacts, posterior, target, np.asarray(observed, dtype=float))
+    return Result(
+        tuple(trajectories), setting.size, setting.contacts, posterior, target, np.asarray(observed, dtype=float)
+    )
 
 
 def _sample(config: Config, setting: Setting, observed: Floats, target: str, seed: int) -> CalibrationResults:
