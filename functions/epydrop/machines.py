@@ -1,8 +1,9 @@
 """Google's machine types: processors, memory, and which disk they boot from. Pure data and the sums over it.
 
-The sizes are those of Google's pages "General-purpose machine family" and "Compute-optimized machine family"
-(docs.cloud.google.com/compute/docs, read in November 2026; c2d by the memoryMb of the Compute API). Google writes
-GB and means GiB. Shared-core, custom, bare-metal and local-SSD types are left out, and so is Arm: the image is x86.
+The sizes are those of Google's page "General-purpose machine family" (docs.cloud.google.com/compute/docs/
+general-purpose-machines) in the state of about late 2025; c2d has the memoryMb of a Compute API listing of 2023. Google
+writes GB and means GiB. Shared-core, custom, bare-metal and local-SSD types are left out, and so is Arm: the image is
+x86.
 """
 
 from __future__ import annotations
