@@ -32,7 +32,7 @@ class RunStoreContract:
 
     def test_a_created_run_is_loaded_as_it_was(self, store):
         """Nothing is lost on the way to a document and back."""
-        run = a_run(content="abc", kicks=("k1",))
+        run = a_run(md5="abc", kicks=("k1",))
 
         store.create(run, an_entry())
 

@@ -11,14 +11,14 @@ from epydrop.run import Dropped, HistoryEntry, Phase, Plan, Run
 MOMENT = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
 
 
-def a_run(number: int = 0, **changes: object) -> Run:
+def a_run(number: int = 0, md5: str = "", **changes: object) -> Run:
     """The run of a file dropped ``number`` seconds after noon."""
     created = MOMENT + timedelta(seconds=number)
     given = {
         "run_id": f"{created:%Y%m%d-%H%M%S}-{number:08x}",
         "exp_id": "flu/w47",
         "run_url": "file:///data/flu/w47/",
-        "dropped": Dropped("trigger", "experiments/flu/w47.yaml", number + 1, created),
+        "dropped": Dropped("trigger", "experiments/flu/w47.yaml", number + 1, created, md5),
         "plan": Plan({stage: Resources(1000, 2000, 60, 4000) for stage in Stage}),
         "phase": Phase.BUILDER,
         "reason": "the file was dropped",

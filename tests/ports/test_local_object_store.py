@@ -86,6 +86,7 @@ def test_a_write_tells_what_cloud_storage_would_tell(folder):
     data = envelope["data"]
     assert (data["bucket"], data["name"]) == ("trigger", "experiments/flü.yaml")
     assert (data["generation"], data["size"]) == (str(info.generation), "5")
+    assert data["md5Hash"] == "gnzLDuqKcGxMNKFokfhOew=="
     assert datetime.fromisoformat(data["timeCreated"]) == info.created
 
 

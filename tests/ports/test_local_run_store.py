@@ -44,12 +44,12 @@ class TestSqliteRunStore(RunStoreContract):
 
 def test_the_newest_open_run_of_the_same_content_is_resumed(store):
     """Ended runs and other contents are not."""
-    store.create(a_run(1, content="x"), an_entry())
-    store.create(a_run(2, content="x"), an_entry())
-    store.create(a_run(3, content="x", phase=Phase.FAILED), an_entry())
-    store.create(a_run(4, content="y"), an_entry())
+    store.create(a_run(1, md5="x"), an_entry())
+    store.create(a_run(2, md5="x"), an_entry())
+    store.create(a_run(3, md5="x", phase=Phase.FAILED), an_entry())
+    store.create(a_run(4, md5="y"), an_entry())
 
-    assert store.resumable("x") == a_run(2, content="x")
+    assert store.resumable("x") == a_run(2, md5="x")
     assert store.resumable("z") is None
 
 

@@ -45,7 +45,7 @@ def job_envelope(job_id: str, uid: str, state: JobState, published: datetime) ->
 
 
 def finalize_envelope(bucket: str, info: ObjectInfo, md5: str) -> Envelope:
-    """Cloud Storage's event for a new generation of an object; ``md5`` in base64. Numbers are texts there, and so here."""
+    """Cloud Storage's event for a new generation of an object. Numbers are texts there; ``md5`` is in base64."""
     created = rfc3339(info.created)
     return {
         "specversion": "1.0",

@@ -7,9 +7,9 @@ failing power supply could tear a file. A forecast that takes minutes to compute
 from __future__ import annotations
 
 import base64
-import hashlib
 import errno
 import fcntl
+import hashlib
 import os
 import stat
 import time

@@ -53,13 +53,9 @@ class ForkLauncher:
             "cwd": str(launch.cwd),
             "log": str(launch.log),
         }
-        channel = self._channel or self._start_server()
-        try:
-            channel.sendall(json.dumps(request).encode() + b"\n")
-            answer = self._answer("pid", "failed", within=_ANSWER_WITHIN)
-        except (ConnectionError, EOFError) as error:
-            self._lose_server()
-            raise TryAgain(f"the fork server ended before it started a task: {error}") from error
+        line = json.dumps(request).encode() + b"\n"
+        # A child whose server died before it told of it is unknown here; it dies with the server by itself.
+        answer = self._asked(line) or self._asked(line) or {"failed": "two fork servers in a row ended at once"}
         if "failed" in answer:
             raise TryAgain(f"no process could be started: {answer['failed']}")
         pid: int = answer["pid"]
@@ -88,6 +84,16 @@ class ForkLauncher:
             for end in self._lifeline:
                 os.close(end)
             self._lifeline = None
+
+    def _asked(self, line: bytes) -> dict[str, Any] | None:
+        """The server's answer; None if it died instead."""
+        channel = self._channel or self._start_server()
+        try:
+            channel.sendall(line)
+            return self._answer("pid", "failed", within=_ANSWER_WITHIN)
+        except (ConnectionError, EOFError):
+            self._lose_server()
+            return None
 
     def _start_server(self) -> socket.socket:
         if self._lifeline is None:

@@ -61,12 +61,18 @@ def _preload(module: str) -> str:
 
 
 class _Server:
-    """The loop: requests in, forks, ends out."""
+    """The loop: requests in, forks, ends out.
+
+    One child is always forked ahead and waits for its task: copying the tables of a process that has
+    imported so much takes a while, and this way it is done while other tasks run.
+    """
 
     def __init__(self, channel: socket.socket, lifeline: int) -> None:
         self._channel = channel
         self._lifeline = lifeline
         self._children: set[int] = set()
+        self._spare: tuple[int, socket.socket] | None = None
+        self._own_lifeline, self._alive = os.pipe()
         self._wake, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.signal(signal.SIGCHLD, lambda *_: None)  # a handler, so that the wake-up byte is written
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
@@ -78,6 +84,7 @@ class _Server:
         try:
             received = b""
             while True:
+                self._prepare()
                 ready = dict(poll.poll())
                 if self._wake in ready:
                     os.read(self._wake, _LINE)
@@ -87,38 +94,60 @@ class _Server:
                         return
                     *lines, received = (received + data).split(b"\n")
                     for line in lines:
-                        self._start(json.loads(line))
+                        self._start(line)
                 self._reap()
         finally:
+            if self._spare:
+                self._spare[1].close()
             for pid in self._children:
                 kill_group(pid)
 
-    def _start(self, request: dict[str, Any]) -> None:
-        try:
-            pid = os.fork()
-        except OSError as error:
-            _tell(self._channel, {"failed": str(error)})
+    def _prepare(self) -> None:
+        """Forks the next child, if there is none; a failure is told when the child is asked for."""
+        if self._spare:
             return
-        if pid == 0:
-            self._become(request)
+        ours, theirs = socket.socketpair()
+        with suppress(OSError):
+            pid = os.fork()
+            if pid == 0:
+                ours.close()
+                self._become(theirs)
+            self._spare = pid, ours
+        theirs.close()
+
+    def _start(self, line: bytes) -> None:
+        self._prepare()
+        if self._spare is None:
+            _tell(self._channel, {"failed": "the system refused another process"})
+            return
+        pid, handover = self._spare
+        self._spare = None
+        with handover, suppress(BrokenPipeError, ConnectionResetError):  # if it died just now, its end will tell
+            handover.sendall(line)
         self._children.add(pid)
         _tell(self._channel, {"pid": pid})
 
-    def _become(self, request: dict[str, Any]) -> NoReturn:
-        """The child: a task's process from here to its end. No exit handler of the server runs in it."""
+    def _become(self, handover: socket.socket) -> NoReturn:
+        """The child: waits for its task, and is it to its end. No exit handler of the server runs in it."""
         code = 1
         try:
             os.setsid()
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            _redirect(request["log"])
             self._channel.close()
+            os.close(self._alive)
             os.close(self._wake)
+            with handover, handover.makefile("rb") as lines:
+                line = lines.read()
+            if not line:
+                os._exit(0)  # the server is gone
+            request = json.loads(line)
+            _redirect(request["log"])
             os.chdir(request["cwd"])
             os.environ.clear()
             os.environ.update(request["env"])
             tempfile.tempdir = None  # found anew from the task's own environment
-            task_process.die_with(self._lifeline)
+            task_process.die_with(self._lifeline, self._own_lifeline)
             code = task_process.run(request["command"])
         except BaseException:  # noqa: BLE001 - nothing may return into the server's loop
             with suppress(BaseException):
@@ -128,14 +157,17 @@ class _Server:
             os._exit(code)
 
     def _reap(self) -> None:
-        while self._children:
+        while self._children or self._spare:
             # Looked at before it is collected: as long as the zombie is there, its group is no other's.
             found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             if found is None:
                 return
             kill_group(found.si_pid)
             _, status, usage = os.wait4(found.si_pid, 0)
-            if found.si_pid in self._children:
+            if self._spare and found.si_pid == self._spare[0]:
+                self._spare[1].close()
+                self._spare = None
+            elif found.si_pid in self._children:
                 self._children.remove(found.si_pid)
                 cpu = usage.ru_utime + usage.ru_stime
                 end = {"ended": found.si_pid, "status": status, "cpu_seconds": cpu, "max_rss": usage.ru_maxrss}
@@ -159,8 +191,6 @@ def _redirect(log: str) -> None:
     os.dup2(output, 2)
     os.close(nothing)
     os.close(output)
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
 
 
 def _tell(channel: socket.socket, message: dict[str, Any]) -> None:

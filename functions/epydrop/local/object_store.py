@@ -120,10 +120,11 @@ class FileObjectStore:
             yield opened
 
     def _publish(self, name: str, aside: Path, path: Path, if_generation: int | None) -> ObjectInfo:
+        md5 = files.md5_of(aside) if self._emit else ""  # now: later the name may hold another generation
         info = _info(name, files.publish(aside, path, if_generation))
         if self._emit:
             # Killed here, the event is lost, as Google's may be: the sweep finds dropped files without a run.
-            self._emit(finalize_envelope(self._bucket, info, files.md5_of(path)))
+            self._emit(finalize_envelope(self._bucket, info, md5))
         return info
 
 

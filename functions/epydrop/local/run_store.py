@@ -88,10 +88,12 @@ class SqliteRunStore:
             last = rows[-1]["revision"]
 
     def resumable(self, md5: str) -> Run | None:
-        """The newest open run whose dropped file had this MD5, or None. Not of the port: only one machine resumes what it drops."""
+        """The newest open run whose dropped file had this MD5 (in base64), or None.
+
+        Not of the port: only one machine resumes what it drops.
+        """
         rows = self._database.rows(
-            "SELECT run_id, document FROM runs WHERE is_open AND md5 = ?"
-            " ORDER BY created DESC, run_id DESC LIMIT 1",
+            "SELECT run_id, document FROM runs WHERE is_open AND md5 = ? ORDER BY created DESC, run_id DESC LIMIT 1",
             (md5,),
         )
         return _run(rows[0]) if rows else None

@@ -151,8 +151,10 @@ class Supervisor:
         name = f"{row.position:05d}-{row.retry}"
         log = log_folder(self._folder, row.job_id) / f"{name}.log"
         cwd = self._work_folder / row.job_id / name
-        log.parent.mkdir(parents=True, exist_ok=True)
-        cwd.mkdir(parents=True, exist_ok=True)
+        for folder in (log.parent, cwd):
+            if not folder.is_dir():
+                folder.mkdir(parents=True)
+        log.touch()  # there from the moment at which the task is shown as running
         pid = self._launcher.start(Launch(job.spec.command, self._environment(job.spec, row, cwd), cwd, log))
         strike = self._options.trouble.strikes(row.job_id, row.position, row.retry)
         self._tasks[pid] = RunningTask(job.spec, row, pid, log, cwd, began, strike and (began + strike[0], strike[1]))

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import io
 import os
 import runpy
+import select
 import signal
 import subprocess
 import sys
@@ -29,19 +31,24 @@ def main(argv: Sequence[str]) -> int:
     return run(argv[1:])
 
 
-def die_with(lifeline: int) -> None:
-    """From now on the end of the pipe, which its other holder's death brings about, kills this whole process group."""
-    threading.Thread(target=_watch, args=(lifeline,), name="lifeline", daemon=True).start()
+def die_with(*lifelines: int) -> None:
+    """From now on the end of any of these pipes, as at their other holder's death, kills this whole process group."""
+    threading.Thread(target=_watch, args=lifelines, name="lifeline", daemon=True).start()
 
 
-def _watch(lifeline: int) -> None:
-    with suppress(OSError):
-        os.read(lifeline, 1)
+def _watch(*lifelines: int) -> None:
+    poll = select.poll()
+    for lifeline in lifelines:
+        poll.register(lifeline, select.POLLIN)
+    poll.poll()
     os.killpg(0, signal.SIGKILL)
 
 
 def run(command: Sequence[str]) -> int:
     """The exit code of a command. ``python -m MODULE`` runs in this process, anything else in one of its own."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(line_buffering=True)  # both go to one log, which people follow
     try:
         if tuple(command[:2]) == _PYTHON_MODULE:
             return _exit_code(run_module(command[2], list(command[3:])))
