@@ -1,0 +1,101 @@
+"""Work on a run until it ends, showing how far it is; and say how it ended."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import typer
+from rich.console import Console
+
+from epydrop.cli.outcome import as_document, exit_code_of, folder_of, report_of
+from epydrop.cli.progress import LiveProgress, PlainProgress
+from epydrop.local.machine import Machine
+from epydrop.logs import set_up_logs
+from epydrop.run import Phase, Run
+
+GRACE = 60.0  # seconds that an ended run may take to settle; its outputs are whole long before
+
+
+def follow(machine: Machine, run_id: str, *, as_json: bool) -> None:
+    """Brings the run to its end, then exits with its code."""
+    set_up_logs(as_json=False, level=logging.DEBUG if os.environ.get("EPYDROP_DEBUG") else logging.ERROR)
+    console = Console(stderr=as_json)
+    with _progress(console) as show:
+        run = _worked_on(machine, run_id, show)
+    if as_json:
+        print(json.dumps(as_document(run), indent=1))
+    else:
+        tell_end(run, console)
+    raise typer.Exit(exit_code_of(run))
+
+
+def _progress(console: Console) -> AbstractContextManager[Callable[[Run, Machine], None]]:
+    if console.is_terminal and not os.environ.get("NO_LIVE"):
+        return LiveProgress(console)
+    return PlainProgress(console)
+
+
+def _worked_on(machine: Machine, run_id: str, show: Callable[[Run, Machine], None]) -> Run:
+    """The run at its end: no stage at work, nothing left to retry, every job gone, the person told."""
+    ended_since: float | None = None
+
+    def is_done() -> bool:
+        nonlocal ended_since
+        stored = machine.runs.load(run_id)
+        if stored is None:
+            return False
+        run = stored.run
+        show(run, machine)
+        if run.phase.is_open or run.pending:
+            ended_since = None
+            return False
+        ended_since = ended_since or time.monotonic()
+        return not run.unsettled or time.monotonic() - ended_since > GRACE
+
+    machine.work_until(is_done)
+    stored = machine.runs.load(run_id)
+    if stored is None:
+        raise AssertionError(f"run {run_id} vanished")
+    return stored.run
+
+
+def tell_end(run: Run, console: Console) -> None:
+    """The last words on a run: what came of it, why, and what to do next."""
+    colour = {Phase.SUCCEEDED: "green", Phase.FAILED: "red", Phase.REJECTED: "red"}.get(run.phase, "yellow")
+    console.print(f"[bold {colour}]{run.phase}[/]: {run.reason}", highlight=False, soft_wrap=True)
+    for problem in run.problems:
+        console.print(f"  {problem}", markup=False, highlight=False, soft_wrap=True)
+    for group in run.failures:
+        console.print(f"  {group}", markup=False, highlight=False, soft_wrap=True)
+        if group.record:
+            console.print(
+                f"    traceback: {folder_of(run) / group.record}", markup=False, highlight=False, soft_wrap=True
+            )
+    report = report_of(run)
+    if report:
+        console.print(f"Tables: {report.parent}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"Report: {report}", markup=False, highlight=False, soft_wrap=True)
+    for line in _next_steps(run):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    sys.stdout.flush()
+
+
+def _next_steps(run: Run) -> list[str]:
+    match run.phase:
+        case Phase.FAILED | Phase.CANCELLED:
+            return [
+                f"More: epydrop show {run.run_id}",
+                f"Go on with what is missing: epydrop retry {run.run_id}",
+            ]
+        case Phase.SUCCEEDED if run.missing:
+            return [f"Without the results of tasks {run.missing}. Try these again: epydrop retry {run.run_id}"]
+        case Phase.REJECTED:
+            return ["Mend the file and run it again; nothing was computed."]
+        case _:
+            return []

@@ -1,0 +1,45 @@
+"""The command itself: its subcommands, and the one place where errors become sentences and exit codes."""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+import typer
+
+from epydrop.cli.kicks import cancel, retry
+from epydrop.cli.outcome import EXIT_CODES
+from epydrop.cli.run import run
+from epydrop.cli.runs import runs
+from epydrop.cli.show import show
+from epydrop.cli.validate import validate
+from epydrop.errors import BadInput, EpydropError
+
+app = typer.Typer(
+    name="epydrop",
+    help="Epidemic experiments from file to forecast.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+for command in (run, validate, runs, show, cancel, retry):
+    app.command()(command)
+
+
+def main() -> NoReturn:
+    """Runs the command line. Errors that we raise on purpose end as a message on standard error."""
+    try:
+        app()
+    except BadInput as error:
+        for problem in error.problems:
+            print(f"epydrop: {problem}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except EpydropError as error:
+        print(f"epydrop: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("epydrop: interrupted; the same command goes on where this one stopped", file=sys.stderr)
+        sys.exit(130)
+    sys.exit(0)

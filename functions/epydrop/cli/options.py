@@ -1,0 +1,33 @@
+"""Options that several subcommands share, each defined once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Root = Annotated[
+    Path,
+    typer.Option(
+        "--root",
+        envvar="EPYDROP_ROOT",
+        metavar="DIR",
+        file_okay=False,
+        help="The folder that holds the runs and all that belongs to them.",
+    ),
+]
+DEFAULT_ROOT = Path("epydrop-runs")
+
+Parallelism = Annotated[
+    int | None,
+    typer.Option("--parallelism", "-p", min=1, metavar="N", help="Tasks at a time; all cores unless given."),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Changes the experiment, e.g. --set tasks.chains=2. Repeatable."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+RunId = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run id, the beginning of one, or 'latest'.", show_default=False)
+]

@@ -1,0 +1,90 @@
+"""One machine as the whole cloud: drops, kicks, and the loop that delivers events and tends the jobs."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from epydrop import names
+from epydrop.errors import TryAgain
+from epydrop.handle import World, handle
+from epydrop.local.event_queue import Delivery, SqliteEventQueue
+from epydrop.local.job_service import LocalJobService
+from epydrop.local.object_store import FileObjectStore
+from epydrop.local.run_store import SqliteRunStore
+from epydrop.parse import parse
+
+TRIGGER_BUCKET = "trigger"
+SWEEP_EVERY = 5.0  # seconds; minutes in the cloud, where a check costs money
+MAX_DELIVERIES = 5  # nobody mends a bug while a laptop waits
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Machine:
+    """The local adapters around one folder, and what a person does with them."""
+
+    root: Path
+    world: World
+    runs: SqliteRunStore
+    trigger: FileObjectStore
+    queue: SqliteEventQueue
+    jobs: LocalJobService
+
+    def drop(self, file_name: str, data: bytes) -> str:
+        """Puts a file into the trigger folder; returns the id of the run that it starts."""
+        info = self.trigger.write(names.EXPERIMENTS + file_name, data)
+        return names.run_id_of(TRIGGER_BUCKET, info.name, info.generation, info.created)
+
+    def kick(self, message: dict[str, Any]) -> None:
+        """Sends a kick, like ``gcloud pubsub topics publish``."""
+        self.world.publisher.publish("kicks", message)
+
+    def work_until(self, is_done: Callable[[], bool], *, pace: float = 0.25) -> None:
+        """Delivers events and tends jobs until ``is_done``, which is asked at least every ``pace`` seconds.
+
+        When another process tends the jobs of this folder, its work is awaited; when that ends, this one takes over.
+        """
+        next_sweep = 0.0
+        while not is_done():
+            if time.monotonic() >= next_sweep:
+                self.kick({"sweep": True})
+                next_sweep = time.monotonic() + SWEEP_EVERY
+            delivery = self.queue.take()
+            if delivery is not None:
+                self._deliver(delivery)
+            else:
+                self._tend(pace)
+
+    def _tend(self, pace: float) -> None:
+        try:
+            self.jobs.tend(pace)
+        except TryAgain as busy:
+            log.debug("%s", busy)
+            time.sleep(pace)
+
+    def _deliver(self, delivery: Delivery) -> None:
+        """Hands one envelope to the core; what raises comes again, and in the end is kept aside and told."""
+        try:
+            handle(parse(delivery.envelope), self.world)
+        except Exception as error:
+            if delivery.delivery_count < MAX_DELIVERIES:
+                log.warning("delivered again after: %s", error, exc_info=not isinstance(error, TryAgain))
+                self.queue.again(delivery)
+                return
+            self._keep_aside(delivery)
+            self.queue.done(delivery)
+            raise
+        self.queue.done(delivery)
+
+    def _keep_aside(self, delivery: Delivery) -> None:
+        line = json.dumps({"envelope": delivery.envelope, "error": traceback.format_exc()}, ensure_ascii=False)
+        with (self.root / ".epydrop" / "undelivered.jsonl").open("a") as file:
+            file.write(line + "\n")

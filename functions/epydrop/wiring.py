@@ -1,0 +1,81 @@
+"""One function for each world: the only place that picks the adapters."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from epydrop.errors import WiredWrongly
+from epydrop.handle import World
+from epydrop.local.database import Database
+from epydrop.local.event_queue import Mischief, SqliteEventQueue
+from epydrop.local.job_service import LocalJobService
+from epydrop.local.machine import TRIGGER_BUCKET, Machine
+from epydrop.local.object_store import FileObjectStore
+from epydrop.local.options import Options, usable_cores
+from epydrop.local.publisher import QueuePublisher
+from epydrop.local.run_store import SqliteRunStore
+from epydrop.local.signing_key import signing_keys
+from epydrop.settings import read_settings
+from epydrop.stores import open_object_store
+
+_PASSED_ON = ("EPYDEMIX_DATA",)  # of this process's variables, to every task
+
+
+@contextmanager
+def local_machine(
+    root: Path,
+    *,
+    parallelism: int | None = None,
+    variables: Mapping[str, str] = os.environ,
+    mischief: Mischief | None = None,
+) -> Iterator[Machine]:
+    """The world inside one folder; every process that it started has ended when the block is left.
+
+    Raises WiredWrongly when the folder cannot be used.
+    """
+    root = root.absolute()
+    database = Database(root)
+    settings = read_settings(
+        {
+            "EPYDROP_DATA_URL": f"{(root / 'runs').as_uri()}/",
+            "EPYDROP_TRIGGER_BUCKET": TRIGGER_BUCKET,
+            "EPYDROP_ENVIRONMENT": "local",
+            "EPYDROP_IMAGE": "local",
+        }
+    )
+    queue = SqliteEventQueue(database, mischief)
+    runs = SqliteRunStore(database)
+    trigger = FileObjectStore(root / TRIGGER_BUCKET, emit=queue.put, bucket=TRIGGER_BUCKET)
+    env = {name: str(Path(variables[name]).absolute()) for name in _PASSED_ON if variables.get(name)}
+    env["EPYDROP_SIGNING_KEY"] = signing_keys(database.folder)
+    options = Options(cores=parallelism or usable_cores(), env=env)
+    jobs = LocalJobService(database, emit=queue.put, options=options)
+    world = World(
+        settings=settings,
+        runs=runs,
+        trigger=trigger,
+        jobs=jobs,
+        publisher=QueuePublisher(queue, database.folder / "notifications.jsonl"),
+        open_store=open_object_store,
+        now=lambda: datetime.now(UTC),
+        sleep=time.sleep,
+    )
+    try:
+        yield Machine(root, world, runs, trigger, queue, jobs)
+    finally:
+        jobs.close()
+        database.close()
+
+
+@contextmanager
+def existing_machine(root: Path, *, parallelism: int | None = None) -> Iterator[Machine]:
+    """The world inside a folder that holds runs. Raises WiredWrongly when it holds none, instead of making it."""
+    if not (root / ".epydrop").is_dir():
+        raise WiredWrongly(f"{root} holds no runs; --root names the folder that `epydrop run` used")
+    with local_machine(root, parallelism=parallelism) as machine:
+        yield machine
