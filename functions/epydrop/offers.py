@@ -11,17 +11,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from epydrop import names
-from epydrop.bundle import RangeReader, open_bundle
-from epydrop.data_files import no_files
 from epydrop.errors import BadInput, NotThere, Problem
 from epydrop.events import FileDropped
-from epydrop.experiment import Experiment, RunSection, read_experiment
+from epydrop.experiment import Experiment, RunSection, no_files, read_experiment
+from epydrop.experiment.bundle import RangeReader, open_bundle
+from epydrop.experiment.yaml_nodes import MAX_BYTES
 from epydrop.facts import Offer
 from epydrop.names import Stage
 from epydrop.ports import ObjectStore
 from epydrop.run import Dropped, Plan
 from epydrop.settings import Settings
-from epydrop.yaml_nodes import MAX_BYTES
 
 
 @dataclass(frozen=True)

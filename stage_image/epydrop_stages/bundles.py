@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from epydrop.bundle import members
+from epydrop.experiment.bundle import members
 from epydrop.names import INPUTS
 from epydrop.ports import ObjectStore
 

@@ -12,11 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from epydrop import bundle_rules
-from epydrop.bundle import RangeReader, members, open_bundle
 from epydrop.errors import BadInput
-from epydrop.experiment import read_experiment
-from epydrop.pack import pack
+from epydrop.experiment import bundle_rules, read_experiment
+from epydrop.experiment.bundle import RangeReader, members, open_bundle
+from epydrop.experiment.pack import pack
 
 EXPERIMENT = b"model:\n  calibration: {observed_data: data/cases.csv}\n"
 CASES = b"date,cases\n2026-11-28,5\n"

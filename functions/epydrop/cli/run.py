@@ -13,8 +13,8 @@ import typer
 from epydrop.cli.follow import follow
 from epydrop.cli.options import DEFAULT_ROOT, AsJson, Parallelism, Root, Settings
 from epydrop.cli.trial import Trial, tell_trial, trial_of
+from epydrop.experiment.pack import pack
 from epydrop.local.machine import Machine
-from epydrop.pack import pack
 from epydrop.wiring import local_machine
 
 

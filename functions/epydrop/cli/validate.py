@@ -12,7 +12,7 @@ import typer
 from epydrop.cli.options import AsJson, Settings
 from epydrop.cli.trial import trial_of
 from epydrop.errors import BadInput, ExitCode
-from epydrop.pack import pack
+from epydrop.experiment.pack import pack
 
 
 def validate(

@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from epydrop.bundle_rules import MAX_UNPACKED, check_entries, experiment_name
-from epydrop.data_files import normal_name
 from epydrop.errors import BadInput, Problem
-from epydrop.yaml_nodes import MAX_BYTES as MAX_EXPERIMENT_BYTES
+from epydrop.experiment.bundle_rules import MAX_UNPACKED, check_entries, experiment_name
+from epydrop.experiment.data_files import normal_name
+from epydrop.experiment.yaml_nodes import MAX_BYTES as MAX_EXPERIMENT_BYTES
 
 if TYPE_CHECKING:
     from zipfile import ZipFile, ZipInfo

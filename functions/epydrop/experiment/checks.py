@@ -10,9 +10,9 @@ from typing import Any
 
 from epydrop import machines, names
 from epydrop.errors import BadInput
-from epydrop.experiment_file import describe
-from epydrop.experiment_problems import Finding, did_you_mean, refuse
-from epydrop.yaml_scalars import short
+from epydrop.experiment.problems import Finding, did_you_mean, refuse
+from epydrop.experiment.source import describe
+from epydrop.experiment.yaml_scalars import short
 
 SUITES = ("epydemix",)
 LATER_SUITES = ("epymodelingsuite",)

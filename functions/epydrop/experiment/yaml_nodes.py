@@ -25,7 +25,7 @@ from ruamel.yaml.events import (
 from ruamel.yaml.nodes import ScalarNode
 
 from epydrop.errors import BadInput, Problem
-from epydrop.yaml_scalars import UnfitScalar, scalar, short
+from epydrop.experiment.yaml_scalars import UnfitScalar, scalar, short
 
 MAX_BYTES = 1024 * 1024
 MAX_WEIGHT = 4 * MAX_BYTES  # only aliases can make more than this out of MAX_BYTES

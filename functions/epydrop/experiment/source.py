@@ -14,8 +14,8 @@ from ruamel.yaml.events import Event
 from ruamel.yaml.reader import ReaderError
 
 from epydrop.errors import BadInput, Problem
-from epydrop.yaml_nodes import MAX_BYTES, MAX_DEPTH, Builder, Entry, Node, Place
-from epydrop.yaml_scalars import short
+from epydrop.experiment.yaml_nodes import MAX_BYTES, MAX_DEPTH, Builder, Entry, Node, Place
+from epydrop.experiment.yaml_scalars import short
 
 MAX_PROBLEMS = 100
 SETTING = "--set"  # stands for the file in problems with a setting from the command line

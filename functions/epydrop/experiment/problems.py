@@ -14,8 +14,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from epydrop.errors import Problem
-from epydrop.experiment_file import Path, Source, describe
-from epydrop.yaml_scalars import short
+from epydrop.experiment.source import Path, Source, describe
+from epydrop.experiment.yaml_scalars import short
 
 # Keys of the design that nothing acts on yet.
 _LATER: frozenset[Path] = frozenset(

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from epydrop.errors import BadInput, Problem
-from epydrop.experiment_file import first_of
-from epydrop.yaml_scalars import short
+from epydrop.experiment.source import first_of
+from epydrop.experiment.yaml_scalars import short
 
 if TYPE_CHECKING:
     from zipfile import ZipInfo

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from epydrop import names
-from epydrop.bundle import open_bundle
-from epydrop.bundle_rules import EXPERIMENT_NAMES, MAX_UNPACKED
 from epydrop.errors import BadInput, Problem
-from epydrop.experiment import check, read_experiment, referenced_files
-from epydrop.experiment_file import SETTING, read_source
-from epydrop.yaml_writer import write_yaml
+from epydrop.experiment.bundle import open_bundle
+from epydrop.experiment.bundle_rules import EXPERIMENT_NAMES, MAX_UNPACKED
+from epydrop.experiment.schema import check, read_experiment, referenced_files
+from epydrop.experiment.source import SETTING, read_source
+from epydrop.experiment.yaml_writer import write_yaml
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
 _UNIX = 3

@@ -12,17 +12,15 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from epydrop import experiment_checks as checks
 from epydrop import machines
-from epydrop.data_files import WhyMissing, name_fault, no_files, normal_name, references
 from epydrop.errors import BadInput, Problem
-from epydrop.experiment_file import Source, first_of, read_source
-from epydrop.experiment_problems import problems_of, refuse
+from epydrop.experiment import checks
+from epydrop.experiment.data_files import WhyMissing, name_fault, normal_name, references
+from epydrop.experiment.problems import problems_of, refuse
+from epydrop.experiment.source import Source, first_of, read_source
+from epydrop.experiment.yaml_writer import write_yaml
 from epydrop.names import Stage
 from epydrop.orders import Resources
-from epydrop.yaml_writer import write_yaml
-
-__all__ = ["Experiment", "no_files", "read_experiment", "referenced_files", "task_count"]
 
 DEFAULT_QUANTILES = (0.025, 0.25, 0.5, 0.75, 0.975)
 RUNNER_FAMILY = "c4d-standard"
