@@ -21,12 +21,15 @@ from epydrop_stages.tables import Table
 
 def publish(results: Iterable[Finished], experiment: Experiment, facts: RunFacts, workspace: Path) -> Iterator[Output]:
     """Tables and report. Only the chains of one point are in memory at a time, and small summaries of the others."""
-    tables = _Tables(experiment, facts, workspace)
     report = Report(experiment, facts)
-    for pool in pools(results):
-        tables.add(pool)
-        report.add(pool)
-    yield from tables.close()
+    tables = _Tables(experiment, facts, workspace)
+    try:
+        for pool in pools(results):
+            tables.add(pool)
+            report.add(pool)
+    finally:  # the files are closed also when the results were refused; then nobody publishes them
+        outputs = tables.close()
+    yield from outputs
     yield report.write(workspace)
 
 
@@ -73,12 +76,11 @@ class _Tables:
             if self._posteriors and result.posterior:
                 _add_posterior(self._posteriors, run, result.posterior)
 
-    def close(self) -> Iterator[Output]:
+    def close(self) -> list[Output]:
         """Ends all tables."""
         self._add_missing(before=None)
-        for table in (self._quantiles, self._trajectories, self._posteriors, self._metadata):
-            if table:
-                yield from table.close()
+        tables = (self._quantiles, self._trajectories, self._posteriors, self._metadata)
+        return [output for table in tables if table for output in table.close()]
 
     def _add_missing(self, before: int | None) -> None:
         """Tasks without a result stand in the metadata too, in their place."""

@@ -31,6 +31,7 @@ class Table:
         self._writers = [_WRITERS[suffix](folder / f"{name}.{suffix}", self._schema) for suffix in formats]
         self._waiting: list[pa.Table] = []
         self._rows = 0
+        self._outputs: list[Output] | None = None
 
     def add(self, columns: Mapping[str, Any]) -> None:
         """Appends rows. A single value stands for a whole column of itself; a column left out is empty."""
@@ -42,9 +43,11 @@ class Table:
             self._flush()
 
     def close(self) -> list[Output]:
-        """Ends the files."""
-        self._flush()
-        return [writer.close() for writer in self._writers]
+        """Ends the files; calling it twice changes nothing."""
+        if self._outputs is None:
+            self._flush()
+            self._outputs = [writer.close() for writer in self._writers]
+        return self._outputs
 
     def _array(self, field: Any, value: Any, rows: int) -> Any:
         if _is_column(value):

@@ -59,7 +59,7 @@ class Setting:
         dates = compute_simulation_dates(self.start, self.end, dt=self.dt)
         self.model.compute_contact_reductions(dates)
         contacts = [self.model.Cs[date] for date in dates]
-        by_day = _Days(dates) if self.dt < 1 else None
+        by_day = _Days(dates) if self.dt <= 1 else None
 
         def run(parameters: Mapping[str, Any], rng: np.random.Generator) -> Trajectory:
             self.model.parameters.update(parameters)
@@ -71,16 +71,19 @@ class Setting:
                 initial_conditions_dict=self.initial,
                 simulation_dates=dates,
                 contact_matrices=contacts,
-                resample_frequency=None if by_day else "D",
+                resample_frequency=None,
                 rng=rng,
             )
-            return by_day.of(trajectory) if by_day else trajectory
+            if by_day:
+                return by_day.of(trajectory)
+            trajectory.resample("D")
+            return trajectory
 
         return run
 
 
 class _Days:
-    """Steps shorter than a day to days, as ``Trajectory.resample`` does it, at a tenth of its cost.
+    """Steps of at most a day to days, as ``Trajectory.resample`` does it, at a tenth of its cost.
 
     A compartment's value is that at the end of the day, a transition's the sum over the day.
     """

@@ -85,11 +85,13 @@ def set_at(config: Config, path: str, value: Any) -> None:
     A parameter of a predefined model may be left out of the configuration: it has a default, so it may be set.
     """
     *parents, last = path.split(".")
+    may_be_new = parents == ["parameters"] and (config.get("model") or {}).get("type") in SUPPORTED_MODELS
+    if may_be_new:
+        config.setdefault("parameters", {})
     place: Any = config
     for part in parents:
         place = _step(place, part, path)
-    new_parameter = parents == ["parameters"] and (config.get("model") or {}).get("type") in SUPPORTED_MODELS
-    if not (new_parameter and isinstance(place, dict)):
+    if not (may_be_new and isinstance(place, dict)):
         _step(place, last, path)
     place[int(last) if isinstance(place, list) else last] = copy.deepcopy(value)
 
