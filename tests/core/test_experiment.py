@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from epydrop import experiment_file, yaml_nodes
 from epydrop.errors import BadInput
-from epydrop.experiment import Experiment, no_files, read_experiment, referenced_files, task_count
+from epydrop.experiment import Experiment, no_files, read_experiment, referenced_files, source, task_count, yaml_nodes
 from epydrop.names import Stage
 
 FILE = "experiment.yaml"
@@ -345,7 +344,7 @@ def test_a_flood_of_problems_is_cut():
     """A reply has to stay readable."""
     found = problems(MODEL + f"tasks: {{populations: [{', '.join('5' * 500)}]}}\n")
 
-    assert len(found) == experiment_file.MAX_PROBLEMS + 1
+    assert len(found) == source.MAX_PROBLEMS + 1
     assert found[-1] == "and 400 more problems like these"
 
 
