@@ -12,6 +12,8 @@ import numpy as np
 from epydrop_stages.suites import Finished, TaskLine
 from epydrop_stages.suites.results import Floats, Posterior, Result, Trajectories
 
+_NO_WEIGHT = 1e-12  # relative to the largest; below, 1 - w of the others cannot be told from 0
+
 
 @dataclass(frozen=True)
 class Pool:
@@ -60,9 +62,9 @@ def weighted_quantiles(values: Floats, weights: Floats, levels: Sequence[float])
     """Quantiles over the first axis: shape (runs, days) becomes (levels, days).
 
     Interpolated between the sorted values x_k at S_(k-1) / (1 - w_k), where S are the cumulated weights; for equal
-    weights that is (k - 1) / (n - 1), the definition of numpy and R (type 7). Runs of weight 0 do not count.
+    weights that is (k - 1) / (n - 1), the definition of numpy and R (type 7). Runs without weight do not count.
     """
-    kept = weights > 0
+    kept = weights > _NO_WEIGHT * weights.max()
     values, weights = values[kept], weights[kept] / weights[kept].sum()
     if np.ptp(weights) == 0.0 or len(weights) == 1:
         return np.asarray(np.quantile(values, levels, axis=0))

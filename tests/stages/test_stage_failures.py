@@ -123,7 +123,10 @@ def test_a_report_explains_missing_tasks_with_their_error(tmp_path):
 
     assert run.publish(missing=Indices.of([3])) == 0
 
-    assert "NotGenuine: builder-artifacts/input_00003.pkl.zst is not there" in run.store.read(f"{OUTPUTS}report.html").decode()
+    assert (
+        "NotGenuine: builder-artifacts/input_00003.pkl.zst is not there"
+        in run.store.read(f"{OUTPUTS}report.html").decode()
+    )
 
 
 # -- wiring ------------------------------------------------------------------------------------
