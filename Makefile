@@ -22,6 +22,15 @@ demo: $(LOCAL) ## Run the example experiment on this machine
 test: $(DEV) ## Run the tests; ARGS='-k name' passes options on
 	.venv/bin/python -m pytest $(ARGS)
 
+.PHONY: bench
+bench: $(LOCAL) ## Measure what the local machine adds to the tasks; about two minutes
+	.venv/bin/python benchmarks/first_task.py
+	.venv/bin/python benchmarks/task_overhead.py
+
+.PHONY: diagram
+diagram: $(LOCAL) ## Print the state diagram of the README
+	@.venv/bin/python -c 'from epydrop.diagram import state_diagram; print(state_diagram())'
+
 .PHONY: lint lint-code lint-format lint-types lint-imports
 lint: lint-code lint-format lint-types lint-imports ## Check style, types and who imports whom
 

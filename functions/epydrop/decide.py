@@ -193,7 +193,7 @@ TABLE: tuple[Row, ...] = (
         ),
         steps.take_up_manifest,
         (Phase.RUNNER,),
-        "retry",
+        "retry, manifest present",
     ),
     Row(
         "retry",

@@ -1,0 +1,105 @@
+"""What starting tasks costs: 200 tasks of 0.2 s, as a ratio to task time over cores.
+
+Run it as ``make bench``. Beside the local job service stands the plain way, one new Python process for each
+task; all figures of a table come from one run, since only their ratios mean anything on a shared machine.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import tasks
+
+from epydrop.jobs import JobSpec, JobState
+from epydrop.local.database import Database
+from epydrop.local.fork_launcher import ForkLauncher
+from epydrop.local.job_service import LocalJobService
+from epydrop.local.options import Options, base_environment, usable_cores
+from epydrop.orders import Resources
+
+TASKS = 200
+PLAIN_TASKS = 20  # the plain way is so slow that a tenth of the tasks tells enough
+HERE = Path(__file__).parent
+ENV = {**base_environment(), "PYTHONPATH": str(HERE)}
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Wall time of the work."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def with_job_service(argv: tuple[str, ...], cores: int) -> float:
+    """Wall seconds of one job of TASKS tasks, from its submission to its end; the fork server is up before."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["PYTHONPATH"] = str(HERE)
+        launcher = ForkLauncher("tasks", ENV)
+        service = LocalJobService(Database(Path(folder)), options=Options(cores=cores, env=ENV), launcher=launcher)
+
+        def run(job_id: str, count: int) -> None:
+            size = Resources(1000, 4000, 600, 4000)
+            service.submit(JobSpec(job_id, count, cores, ("python", "-m", "tasks", *argv), {}, size, {}))
+            while True:
+                view = service.get(job_id)
+                if view is not None and view.state.is_ended:
+                    assert view.state is JobState.SUCCEEDED, view  # noqa: S101 - a failed job has no speed
+                    return
+                service.tend(0.2)
+
+        try:
+            run("warm-up", cores)
+            return seconds(lambda: run("measured", TASKS))
+        finally:
+            service.close()
+
+
+def with_plain_processes(argv: tuple[str, ...], cores: int) -> float:
+    """Wall seconds of PLAIN_TASKS tasks, each a new Python process, scaled to TASKS."""
+
+    def one(_: int) -> None:
+        subprocess.run([sys.executable, "-m", "tasks", *argv], check=True, cwd=HERE, env=ENV)
+
+    def all_of_them() -> None:
+        with ThreadPoolExecutor(cores) as pool:
+            list(pool.map(one, range(PLAIN_TASKS)))
+
+    return seconds(all_of_them) * TASKS / PLAIN_TASKS
+
+
+def burned_side_by_side(rounds: int, cores: int) -> float:
+    """Wall seconds of all the arithmetic, in one process for each core that does nothing else."""
+    code = f"import tasks; tasks.burn({rounds} * {TASKS} // {cores})"
+    bare = f"import tasks; tasks.burn({rounds})"
+
+    def on_all_cores(text: str) -> None:
+        workers = [subprocess.Popen([sys.executable, "-c", text], cwd=HERE, env=ENV) for _ in range(cores)]
+        for worker in workers:
+            worker.wait()
+
+    return seconds(lambda: on_all_cores(code)) - seconds(lambda: on_all_cores(bare))
+
+
+def main() -> None:
+    """Prints one table."""
+    cores = usable_cores()
+    rounds = max(1, round(tasks.SECONDS / seconds(lambda: tasks.burn(100)) * 100))
+    print(f"{TASKS} tasks of {tasks.SECONDS} s on {cores} cores; wall time over the ideal")
+    print(f"{'task':<8}{'ideal s':>10}{'job service':>14}{'plain process':>16}")
+    for name, argv, ideal in (
+        ("sleeps", ("sleep",), TASKS * tasks.SECONDS / cores),
+        ("computes", ("burn", str(rounds)), burned_side_by_side(rounds, cores)),
+    ):
+        service, plain = with_job_service(argv, cores), with_plain_processes(argv, cores)
+        print(f"{name:<8}{ideal:>10.1f}{service / ideal:>14.2f}{plain / ideal:>16.2f}")
+
+
+if __name__ == "__main__":
+    main()
