@@ -133,7 +133,9 @@ def _model_words(config: Config) -> str:
     """The model in half a sentence."""
     simulation = config["simulation"]
     kind = config["model"].get("type", "custom")
-    return f"{kind}, {simulation['start_date']} to {simulation['end_date']}, steps of {simulation.get('dt', 1)} days"
+    step = simulation.get("dt", 1)
+    steps = "daily steps" if step == 1 else f"steps of {step} days"
+    return f"{kind}, {simulation['start_date']} to {simulation['end_date']}, {steps}"
 
 
 def _short_names(paths: Sequence[str]) -> dict[str, str]:
