@@ -58,7 +58,7 @@ def _worked_on(machine: Machine, run_id: str, show: Callable[[Run, Machine], Non
         ended_since = ended_since or time.monotonic()
         return not run.unsettled or time.monotonic() - ended_since > GRACE
 
-    machine.work_until(is_done)
+    machine.work_on(run_id, is_done)
     stored = machine.runs.load(run_id)
     if stored is None:
         raise AssertionError(f"run {run_id} vanished")

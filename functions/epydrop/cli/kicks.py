@@ -56,7 +56,7 @@ def retry(
         _refuse_needless(found, start)
         asked = {key: value for key, value in message.items() if value is not None}
         machine.kick({"retry": found.run_id, **asked})
-        machine.work_until(lambda: _is_taken_up(machine.runs.load(found.run_id), found))
+        machine.work_on(found.run_id, lambda: _is_taken_up(machine.runs.load(found.run_id), found))
         follow(machine, found.run_id, as_json=as_json)
 
 

@@ -119,6 +119,8 @@ class LiveProgress:
         table.add_row(Text(run.exp_id, style="bold"), Text(run.run_id, style="dim"), "")
         for line in stages_of(run, machine):
             table.add_row(Text(f"  {line.stage}"), _bar(line), Text(line.words))
+        if machine.waits_for:
+            table.add_row(Text("  waiting", style="yellow"), "", Text(machine.waits_for))
         self._live.update(table, refresh=True)
 
 
@@ -149,11 +151,13 @@ class PlainProgress:
         """Prints a line when there is something new to say."""
         if not self._steps:
             self._console.print(f"{run.exp_id}: run {run.run_id}", highlight=False, soft_wrap=True)
-        steps = (run.phase, len(run.attempts))
+        steps = (run.phase, len(run.attempts), machine.waits_for)
         lines = stages_of(run, machine)
         shown = tuple((line.stage, line.done, line.failed, line.running) for line in lines)
         is_news = steps != self._steps or (shown != self._shown and time.monotonic() - self._at > PLAIN_EVERY)
-        if is_news and run.phase.is_open and lines:
+        if is_news and machine.waits_for:
+            self._console.print(f"waiting: {machine.waits_for}", markup=False, highlight=False, soft_wrap=True)
+        elif is_news and run.phase.is_open and lines:
             self._console.print(f"{lines[-1].stage}: {lines[-1].words}", highlight=False, soft_wrap=True)
         if is_news:
             self._steps, self._shown, self._at = steps, shown, time.monotonic()

@@ -50,10 +50,7 @@ def _run_to_go_on_with(machine: Machine, name: str, data: bytes, *, new: bool) -
     """The newest unfinished run of the same content, else a new one."""
     md5 = base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
     unfinished = None if new else machine.runs.resumable(md5)
-    if unfinished is not None:
-        machine.kick({"check": unfinished.run_id})
-        return unfinished.run_id
-    return machine.drop(name, data)
+    return unfinished.run_id if unfinished is not None else machine.drop(name, data)
 
 
 def _show_plan(trial: Trial, *, as_json: bool) -> None:

@@ -47,7 +47,7 @@ def trial_of(name: str, data: bytes) -> Trial:
             stored = machine.runs.load(run_id)
             return stored is not None and stored.run.phase is not Phase.BUILDER
 
-        machine.work_until(is_built)
+        machine.work_on(run_id, is_built)
         stored = machine.runs.load(run_id)
         if stored is None:
             raise AssertionError(f"run {run_id} vanished")

@@ -97,6 +97,10 @@ class LocalJobService:
             self._supervisor.recover()
         return self._supervisor.tend(timeout)
 
+    def tend_only(self, run_id: str) -> None:
+        """From now on ``tend`` leaves the jobs of all other runs alone."""
+        self._supervisor.only_run = run_id
+
     def close(self) -> None:
         """Ends every task; unfinished ones wait for the next service, at no cost to their retries."""
         if self._is_tending:

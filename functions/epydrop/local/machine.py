@@ -21,7 +21,7 @@ from epydrop.local.run_store import SqliteRunStore
 from epydrop.parse import parse
 
 TRIGGER_BUCKET = "trigger"
-SWEEP_EVERY = 5.0  # seconds; minutes in the cloud, where a check costs money
+CHECK_EVERY = 5.0  # seconds; minutes in the cloud, where a check costs money
 MAX_DELIVERIES = 5  # nobody mends a bug while a laptop waits
 
 log = logging.getLogger(__name__)
@@ -37,6 +37,7 @@ class Machine:
     trigger: FileObjectStore
     queue: SqliteEventQueue
     jobs: LocalJobService
+    waits_for: str = ""  # why no job is tended just now
 
     def drop(self, file_name: str, data: bytes) -> str:
         """Puts a file into the trigger folder; returns the id of the run that it starts."""
@@ -47,16 +48,18 @@ class Machine:
         """Sends a kick, like ``gcloud pubsub topics publish``."""
         self.world.publisher.publish("kicks", message)
 
-    def work_until(self, is_done: Callable[[], bool], *, pace: float = 0.25) -> None:
-        """Delivers events and tends jobs until ``is_done``, which is asked at least every ``pace`` seconds.
+    def work_on(self, run_id: str, is_done: Callable[[], bool], *, pace: float = 0.25) -> None:
+        """Delivers events and tends the run's jobs until ``is_done``, which is asked at least every ``pace`` seconds.
 
         When another process tends the jobs of this folder, its work is awaited; when that ends, this one takes over.
+        Jobs of other runs that were left unfinished stay so: whoever wants them runs their experiment again.
         """
-        next_sweep = 0.0
+        self.jobs.tend_only(run_id)
+        next_check = 0.0
         while not is_done():
-            if time.monotonic() >= next_sweep:
-                self.kick({"sweep": True})
-                next_sweep = time.monotonic() + SWEEP_EVERY
+            if time.monotonic() >= next_check:
+                self.kick({"check": run_id})
+                next_check = time.monotonic() + CHECK_EVERY
             delivery = self.queue.take()
             if delivery is not None:
                 self._deliver(delivery)
@@ -66,8 +69,9 @@ class Machine:
     def _tend(self, pace: float) -> None:
         try:
             self.jobs.tend(pace)
+            self.waits_for = ""
         except TryAgain as busy:
-            log.debug("%s", busy)
+            self.waits_for = str(busy)
             time.sleep(pace)
 
     def _deliver(self, delivery: Delivery) -> None:

@@ -21,6 +21,7 @@ from epydrop.local.job_store import JobStore, TaskRow
 from epydrop.local.launchers import Ended, Launch, Launcher
 from epydrop.local.options import Options
 from epydrop.local.running_task import RunningTask
+from epydrop.names import parse_job_id
 
 _MIB = 1024 * 1024
 
@@ -59,6 +60,7 @@ class Supervisor:
         self._jobs: dict[str, _Job] = {}
         self._tasks: dict[int, RunningTask] = {}
         self._sampled = 0.0
+        self.only_run = ""  # the run whose jobs are tended; all jobs' when empty
 
     def recover(self) -> None:
         """Ends what an earlier supervisor left running; those tasks wait again, and it costs them no retry."""
@@ -110,11 +112,17 @@ class Supervisor:
         """Takes up new jobs and cancellations; whether there was a new job."""
         is_new = False
         for job_id, state in self._store.active():
+            if not self._is_wanted(job_id):
+                continue
             if job_id not in self._jobs:
                 self._jobs[job_id] = _Job(self._store.spec(job_id), deque(self._store.tasks(job_id, kept.PENDING)))
                 is_new = True
             self._jobs[job_id].is_cancelled = state is JobState.CANCELLATION_IN_PROGRESS
         return is_new
+
+    def _is_wanted(self, job_id: str) -> bool:
+        name = parse_job_id(job_id)
+        return not self.only_run or (name is not None and name.run_id == self.only_run)
 
     def _enforce(self) -> None:
         now = time.monotonic()
