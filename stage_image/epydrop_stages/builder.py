@@ -19,13 +19,21 @@ from epydrop.records import Manifest
 from epydrop_stages.artifacts import write_artifact
 from epydrop_stages.bundles import unpack
 from epydrop_stages.context import TaskContext
+from epydrop_stages.places import with_places
 from epydrop_stages.suites import Suite, Task, TaskLine, suite_named
 
 _log = logging.getLogger("epydrop.stages.builder")
 
 
 def run(context: TaskContext) -> bool:
-    """Makes inputs, task list and manifest. Raises BadInput with every problem, also if there is nothing to do."""
+    """Makes inputs, task list and manifest. Raises BadInput with every problem, each with its place in the file."""
+    try:
+        return _build(context)
+    except BadInput as error:
+        raise with_places(error, context.store) from error
+
+
+def _build(context: TaskContext) -> bool:
     experiment = context.experiment()
     suite = suite_named(experiment.suite)
     with tempfile.TemporaryDirectory() as folder:
