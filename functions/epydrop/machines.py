@@ -1,9 +1,8 @@
 """Google's machine types: processors, memory, and which disk they boot from. Pure data and the sums over it.
 
 The sizes are those of Google's page "General-purpose machine family" (docs.cloud.google.com/compute/docs/
-general-purpose-machines) in the state of about late 2025; c2d has the memoryMb of a Compute API listing of 2023. Google
-writes GB and means GiB. Shared-core, custom, bare-metal and local-SSD types are left out, and so is Arm: the image is
-x86.
+general-purpose-machines) in the state of about late 2025. Google writes GB and means GiB. Shared-core, custom,
+bare-metal and local-SSD types are left out, and so is Arm: the image is x86.
 """
 
 from __future__ import annotations
@@ -29,9 +28,6 @@ _FAMILIES = {
     "n2d-standard": (_PERSISTENT, "2:8 4:16 8:32 16:64 32:128 48:192 64:256 80:320 96:384 128:512 224:896"),
     "n2d-highmem": (_PERSISTENT, "2:16 4:32 8:64 16:128 32:256 48:384 64:512 80:640 96:768"),
     "n2d-highcpu": (_PERSISTENT, "2:2 4:4 8:8 16:16 32:32 48:48 64:64 80:80 96:96 128:128 224:224"),
-    "c2d-standard": (_PERSISTENT, "2:8 4:16 8:32 16:64 32:128 56:224 112:448"),
-    "c2d-highmem": (_PERSISTENT, "2:16 4:32 8:64 16:128 32:256 56:448 112:896"),
-    "c2d-highcpu": (_PERSISTENT, "2:4 4:8 8:16 16:32 32:64 56:112 112:224"),
     "n4-standard": (_HYPERDISK, "2:8 4:16 8:32 16:64 32:128 48:192 64:256 80:320"),
     "n4-highmem": (_HYPERDISK, "2:16 4:32 8:64 16:128 32:256 48:384 64:512 80:640"),
     "n4-highcpu": (_HYPERDISK, "2:4 4:8 8:16 16:32 32:64 48:96 64:128 80:160"),
@@ -96,6 +92,19 @@ def next_size(name: str) -> Machine | None:
 def smallest(family: str, cpu_milli: int, memory_mib: int, tasks: int = 1) -> Machine | None:
     """The smallest machine of a family that holds these tasks, or None."""
     return next((one for one in _family(family) if one.holds(cpu_milli, memory_mib, tasks)), None)
+
+
+def fitted(resources: Resources) -> Resources:
+    """The resources on a machine that holds them: the one they name, else the smallest of its family that does.
+
+    Where none does, no machine is named and Batch picks one.
+    """
+    kind = resources.machine_type
+    if not kind or machine(kind).holds(resources.cpu_milli, resources.memory_mib, resources.tasks_per_vm):
+        return resources
+    family = machine(kind).family
+    bigger = smallest(family, resources.cpu_milli, resources.memory_mib, resources.tasks_per_vm)
+    return replace(resources, machine_type=bigger.name if bigger else "")
 
 
 def with_more_memory(resources: Resources) -> Resources | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from epydrop.attempts import next_attempt
 from epydrop.effects import CancelJob, Effect, SubmitJob
 from epydrop.indices import Indices
+from epydrop.machines import fitted
 from epydrop.names import Stage, artifacts_folder
 from epydrop.run import Attempt, Cause, Phase, Retry, Run
 from epydrop.situation import Situation
@@ -67,7 +68,7 @@ def reject(it: Situation) -> Step:
     """The builder found the input wrong: the run ends with the problems it named."""
     problems = tuple(str(problem) for problem in it.facts.problems) or tuple(str(group) for group in it.facts.failures)
     step = end(it, Phase.REJECTED, "the experiment asks for something that cannot be done", cause=Cause.BAD_INPUT)
-    return replace(step, run=replace(step.run, problems=problems))
+    return replace(step, run=replace(step.run, problems=problems, failures=()))  # the problems say it all
 
 
 def reject_unplanned_location(it: Situation) -> Step:
@@ -216,7 +217,7 @@ def resume(it: Situation) -> Step:
         raise AssertionError("a row resumed a run that nobody retries")
     stage = stage_to_resume(it, retry)
     run = replace(it.next_run, kicked_after=len(it.run.attempts), problems=())
-    resources = retry.changes.applied_to(run.plan.stages[stage])
+    resources = fitted(retry.changes.applied_to(run.plan.stages[stage]))
     run = replace(run, plan=replace(run.plan, stages={**run.plan.stages, stage: resources}))
     afresh = retry.scope in (Stage.BUILDER, Stage.RUNNER)
     if afresh:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from epydrop import machines
 from epydrop.errors import BadInput
-from epydrop.machines import MACHINES, machine, next_size, smallest, with_more_memory
+from epydrop.machines import MACHINES, fitted, machine, next_size, smallest, with_more_memory
 from epydrop.orders import Resources
 
 
@@ -24,7 +24,6 @@ def resources(**changes) -> Resources:
         ("e2-highcpu-32", 32, 32, "pd-balanced"),
         ("n2-highmem-128", 128, 864, "pd-balanced"),
         ("n2d-standard-224", 224, 896, "pd-balanced"),
-        ("c2d-highcpu-112", 112, 224, "pd-balanced"),
         ("n4-highcpu-2", 2, 4, "hyperdisk-balanced"),
         ("c4-standard-2", 2, 7, "hyperdisk-balanced"),
         ("c4d-standard-2", 2, 7, "hyperdisk-balanced"),
@@ -132,3 +131,21 @@ def test_more_memory_is_more_and_fits_and_comes_to_an_end(kind, memory, limit, t
         now = grown
 
     pytest.fail("it grows without end")
+
+
+@pytest.mark.parametrize(
+    ("kind", "memory_mib", "fitting"),
+    [
+        ("c4d-standard-2", 7000, "c4d-standard-2"),
+        ("c4d-standard-2", 20_000, "c4d-standard-8"),
+        ("c4d-standard-2", 9_000_000, ""),
+        ("", 9_000_000, ""),
+    ],
+)
+def test_resources_that_a_person_changed_get_a_machine_that_holds_them(
+    kind: str, memory_mib: int, fitting: str
+) -> None:
+    """The one they had, a bigger one of its family, or none, so that Batch picks."""
+    changed = resources(memory_mib=memory_mib, machine_type=kind)
+
+    assert fitted(changed) == resources(memory_mib=memory_mib, machine_type=fitting)
