@@ -92,6 +92,7 @@ def next_attempt(
         results=run.results,
         outputs=outputs,
         missing=run.missing if stage is Stage.OUTPUT else Indices(),
+        causes=_why_missing(run) if stage is Stage.OUTPUT else {},
         overwrite=overwrite or _was_refused(run, indices),
         labels=_labels(run, stage, number),
         kick_id=kick_id,
@@ -104,6 +105,10 @@ def renumbered(attempt: Attempt) -> Attempt:
     number = attempt.orders.attempt + 1
     labels = {**attempt.orders.labels, "attempt": str(number)}
     return replace(attempt, orders=replace(attempt.orders, attempt=number, labels=labels))
+
+
+def _why_missing(run: Run) -> dict[str, Indices]:
+    return {str(cause): indices for cause, indices in last_causes(run, run.missing).items()}
 
 
 def _was_refused(run: Run, indices: Indices) -> bool:

@@ -33,7 +33,7 @@ class Orders:
 
     ``indices`` are the run's task indices, in the order of the job's own; builder and output have only 0.
     ``inputs`` and ``results`` are the folders that the builder and the runner write to.
-    ``missing`` are the results that the output stage is to do without; any other gap makes it refuse.
+    ``missing`` are the results that the output stage does without, and ``causes`` why; any other gap makes it refuse.
     """
 
     FORMAT: ClassVar[int] = 1
@@ -50,6 +50,7 @@ class Orders:
     results: str
     outputs: str = ""
     missing: Indices = field(default_factory=Indices)
+    causes: dict[str, Indices] = field(default_factory=dict)
     overwrite: bool = False
     labels: dict[str, str] = field(default_factory=dict)
     kick_id: str = ""  # the kick that asked for this attempt; empty when no person did

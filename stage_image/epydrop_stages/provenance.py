@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import time
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any
 
@@ -13,6 +15,7 @@ from epydrop.documents import UnknownFormat, from_json
 from epydrop.errors import NotThere
 from epydrop.experiment import Experiment
 from epydrop.names import ERRORS, RESOLVED_EXPERIMENT, TELEMETRY, Stage, tasks_name
+from epydrop.orders import Orders
 from epydrop.records import ErrorRecord, Manifest, Telemetry
 from epydrop_stages.context import TaskContext
 from epydrop_stages.suites import RunFacts, TaskLine
@@ -33,7 +36,7 @@ def gather_facts(
         exp_id=orders.exp_id,
         config_sha256=hashlib.sha256(context.store.read(RESOLVED_EXPERIMENT)).hexdigest(),
         tasks=len(lines),
-        missing=[(line, known.get(line.index, "no error record")) for line in missing],
+        missing=[(line, known.get(line.index) or _cause(orders, line.index)) for line in missing],
         versions={
             **manifest.versions,
             "python": platform.python_version(),
@@ -66,6 +69,7 @@ def run_metadata(context: TaskContext, experiment: Experiment, facts: RunFacts) 
         },
         "missing": str(orders.missing),
         "totals": dict(facts.totals),
+        "times": {"first_task": _iso(facts.totals["first_started"]), "outputs": _iso(time.time())},
         "warnings": list(facts.warnings),
         "outputs": orders.outputs,
         "arguments": {
@@ -80,6 +84,10 @@ def run_metadata(context: TaskContext, experiment: Experiment, facts: RunFacts) 
     return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n"
 
 
+def _iso(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
+
+
 def _explanations(context: TaskContext, indices: Iterable[int]) -> dict[int, str]:
     """The newest error record of each of these runner tasks, in one sentence."""
     wanted = set(sorted(indices)[:_MAX_EXPLAINED])
@@ -90,6 +98,12 @@ def _explanations(context: TaskContext, indices: Iterable[int]) -> dict[int, str
             attempt, index, retry = place
             newest[index] = max(newest.get(index, ((0, 0), "")), ((attempt, retry), info.name))
     return {index: _sentence(context, name) for index, (_, name) in newest.items()}
+
+
+def _cause(orders: Orders, index: int) -> str:
+    """Why a task that left no record is missing: it was killed from outside, or never began."""
+    causes = [cause.replace("_", " ") for cause, indices in orders.causes.items() if index in indices]
+    return causes[0] if causes else "no error record"
 
 
 def _try_of(name: str) -> tuple[int, int, int] | None:
@@ -119,6 +133,7 @@ def _totals(context: TaskContext) -> dict[str, float]:
     return {
         "records_found": found,
         "records_read": len(records),
+        "first_started": min((record.started for record in records), default=time.time()),
         "wall_seconds": round(sum(record.wall_seconds for record in records), 3),
         "cpu_seconds": round(sum(record.cpu_seconds for record in records), 3),
         "peak_memory_mib": round(max((record.peak_memory_mib for record in records), default=0.0), 1),
