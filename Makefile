@@ -22,6 +22,10 @@ demo: $(LOCAL) ## Run the example experiment on this machine
 test: $(DEV) ## Run the tests; ARGS='-k name' passes options on
 	.venv/bin/python -m pytest $(ARGS)
 
+.PHONY: cover
+cover: $(DEV) ## Check that the tests of the core reach its branches
+	.venv/bin/python -m pytest -q tests/core --cov --cov-report=term-missing --cov-fail-under=97
+
 .PHONY: bench
 bench: $(LOCAL) ## Measure what the local machine adds to the tasks; about two minutes
 	.venv/bin/python benchmarks/first_task.py

@@ -79,11 +79,12 @@ class Indices:
 
     def nth(self, position: int) -> int:
         """The index at this position, counted from 0. Raises IndexError past the end."""
+        before = 0
         for start, stop in self.spans:
-            if position < stop - start:
-                return start + position
-            position -= stop - start
-        raise IndexError(f"there is no position {position} past the end of the indices")
+            if position < before + stop - start:
+                return start + position - before
+            before += stop - start
+        raise IndexError(f"there is no position {position} among {before} indices")
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: object, _handler: object) -> object:

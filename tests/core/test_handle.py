@@ -1,0 +1,299 @@
+"""The shell: what is written before what, who obeys whom, and what is told."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from support.factories import NOW
+from support.scripted_jobs import ScriptedJob, ScriptedJobs
+
+from epydrop import names
+from epydrop.documents import from_json, to_json
+from epydrop.errors import BadInput, Outdated, TryAgain
+from epydrop.events import (
+    CancelRequested,
+    CheckRequested,
+    FileDropped,
+    Ignored,
+    JobChanged,
+    RetryRequested,
+    SweepRequested,
+)
+from epydrop.handle import World, handle
+from epydrop.indices import Indices
+from epydrop.jobs import JobState
+from epydrop.local.database import Database
+from epydrop.local.object_store import FileObjectStore
+from epydrop.local.run_store import SqliteRunStore
+from epydrop.names import Stage, parse_job_id
+from epydrop.orders import Orders
+from epydrop.run import Changes, Dropped, Phase, Run
+from epydrop.settings import Settings
+from epydrop.stores import open_object_store
+
+EXPERIMENT = b"exp_id: flu\nmodel: {model: {type: SIR}}\ntasks: {populations: [here, there]}\n"
+
+
+class Messages:
+    """The Publisher port: remembers what was sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, dict]] = []
+
+    def publish(self, topic: str, message: dict) -> None:
+        self.sent.append((topic, message))
+
+
+class Scene:
+    """A world with scripted jobs, and what a test does in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = NOW
+        self.runs = SqliteRunStore(Database(folder))
+        self.trigger = FileObjectStore(folder / "trigger")
+        self.jobs = ScriptedJobs(lambda: self.clock, open_object_store)
+        self.messages = Messages()
+        self.world = World(
+            Settings(f"{(folder / 'data').as_uri()}/", "trigger", "test", "sha256:0"),
+            self.runs,
+            self.trigger,
+            self.jobs,
+            self.messages,
+            open_object_store,
+            lambda: self.clock,
+            self.sleep,
+        )
+
+    def sleep(self, seconds: float) -> None:
+        self.clock += timedelta(seconds=seconds)
+
+    def handle(self, event: object) -> None:
+        self.clock += timedelta(seconds=1)
+        handle(event, self.world)
+
+    def drop(self, text: bytes = EXPERIMENT, name: str = "experiments/flu.yaml") -> FileDropped:
+        info = self.trigger.write(name, text)
+        return FileDropped(Dropped("trigger", name, info.generation, self.clock), info.size)
+
+    def run(self) -> Run:
+        (run,) = self.runs.newest(2)
+        return run
+
+    def job(self) -> ScriptedJob:
+        return self.jobs.jobs[self.run().current.job_id]
+
+    def end_job(self, codes: dict[int, int | None] | None = None, **options: int) -> None:
+        job = self.job()
+        self.jobs.finish(job, codes or {}, **options)
+        self.handle(JobChanged(parse_job_id(job.spec.job_id), job.view.state))
+
+    def reply(self, suffix: str = "json") -> bytes:
+        run = self.run()
+        return self.trigger.read(names.reply_name(run.dropped.name, run.run_id, suffix))
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Scene:
+    return Scene(tmp_path)
+
+
+def test_a_dropped_file_goes_all_the_way(here: Scene) -> None:
+    """Builder, runner, output; the person and the listeners are told twice: accepted, finished."""
+    here.handle(here.drop())
+    accepted = json.loads(here.reply())
+    here.end_job()
+    here.end_job()
+    here.end_job()
+
+    run = here.run()
+    assert (accepted["phase"], accepted["tasks"]) == ("builder", None)
+    assert (run.phase, run.unsettled, run.tasks) == (Phase.SUCCEEDED, False, 3)
+    assert json.loads(here.reply())["outputs_url"] == run.run_url + run.outputs
+    assert b"# flu: finished" in here.reply("md")
+    assert [message["news"] for topic, message in here.messages.sent if topic == "runs"] == ["accepted", "succeeded/3"]
+
+
+def test_a_run_keeps_the_file_as_dropped_and_the_experiment_with_its_seed(here: Scene) -> None:
+    """Omitted, the seed follows from the run id and is written down."""
+    here.handle(here.drop())
+
+    store = open_object_store(here.run().run_url)
+    assert store.read("dropped/flu.yaml") == EXPERIMENT
+    assert b"seed: " in store.read("experiment.yaml")
+
+
+def test_a_rejected_file_is_kept_and_every_problem_told_with_its_line(here: Scene) -> None:
+    """Nothing is lost, and nothing is submitted."""
+    here.handle(here.drop(b"suite: epydemix\nmodle: {}\nrun: {max_attempts: many}\n"))
+
+    run = here.run()
+    assert (run.phase, run.unsettled, here.jobs.jobs) == (Phase.REJECTED, False, {})
+    assert open_object_store(run.run_url).stat("dropped/flu.yaml") is not None
+    assert "flu.yaml:2:1: 'modle' is not a key of an experiment (did you mean 'model'?)" in here.reply("md").decode()
+    assert len(json.loads(here.reply())["problems"]) == len(run.problems) > 1
+
+
+def test_a_file_with_an_impossible_name_is_rejected_too(here: Scene) -> None:
+    """Under a folder that can be made."""
+    here.handle(here.drop(b"nonsense", "experiments/my flu (final).yaml"))
+
+    assert here.run().phase is Phase.REJECTED
+
+
+def test_a_file_that_vanished_is_ignored(here: Scene) -> None:
+    """Somebody dropped another generation over it, or took it back."""
+    event = here.drop()
+    here.trigger.delete("experiments/flu.yaml")
+
+    here.handle(event)
+
+    assert list(here.runs.newest(1)) == []
+
+
+def test_what_is_ignored_or_unknown_does_nothing(here: Scene) -> None:
+    """Not even for a run that does not exist."""
+    here.handle(Ignored("not for us"))
+    here.handle(CheckRequested("20261122-120000-0123abcd"))
+
+    assert list(here.runs.newest(1)) == []
+
+
+def test_orders_that_lie_there_bind_whoever_acts_for_the_same_kick(here: Scene) -> None:
+    """A call died between writing them and saving the attempt."""
+    here.handle(here.drop())
+    run = here.run()
+    store = open_object_store(run.run_url)
+    left_behind = replace(run.current.orders, stage=Stage.RUNNER, indices=Indices.below(3), parallelism=7)
+    store.write(names.orders_name(Stage.RUNNER, 1), to_json(left_behind))
+
+    here.end_job()
+
+    assert here.run().current.orders == left_behind
+    assert here.job().spec.task_count == 3
+
+
+def test_orders_of_another_kick_are_left_alone(here: Scene) -> None:
+    """A retry with more memory must not obey orders that know nothing of it."""
+    here.handle(here.drop())
+    here.end_job()
+    here.end_job({0: 1})
+    run = here.run()
+    assert run.phase is Phase.FAILED
+    store = open_object_store(run.run_url)
+    store.write(names.orders_name(Stage.RUNNER, 2), to_json(replace(run.current.orders, attempt=2)))
+    here.clock += timedelta(seconds=5)
+
+    here.handle(RetryRequested(run.run_id, "kick-1", here.clock, changes=Changes(memory_mib=9000)))
+
+    orders = here.run().current.orders
+    assert (orders.attempt, orders.resources.memory_mib, orders.kick_id) == (3, 9000, "kick-1")
+    name = names.orders_name(Stage.RUNNER, 3)
+    assert from_json(Orders, store.read(name), name) == orders
+
+
+def test_a_job_that_lags_behind_its_notification_is_read_again(here: Scene) -> None:
+    """For a minute; then the event is delivered again."""
+    here.handle(here.drop())
+    event = JobChanged(parse_job_id(here.job().spec.job_id), JobState.SUCCEEDED)
+    before = here.clock
+
+    with pytest.raises(TryAgain, match="the job does not"):
+        here.handle(event)
+
+    assert timedelta(seconds=60) <= here.clock - before < timedelta(seconds=70)
+
+
+def test_a_job_that_catches_up_meanwhile_is_taken_as_it_is(here: Scene) -> None:
+    """The second look sees it ended."""
+    here.handle(here.drop())
+    job = here.job()
+
+    def sleep(seconds: float) -> None:
+        here.jobs.finish(job, {})
+
+    here.world = replace(here.world, sleep=sleep)
+    here.handle(JobChanged(parse_job_id(job.spec.job_id), JobState.SUCCEEDED))
+
+    assert here.run().phase is Phase.RUNNER
+
+
+def test_a_job_that_is_refused_for_good_becomes_a_failed_run(here: Scene) -> None:
+    """Delivering the event again would not help anybody."""
+
+    class Refusing(ScriptedJobs):
+        def submit(self, spec: object) -> None:
+            raise BadInput("no such machine type")
+
+    here.world = replace(here.world, jobs=Refusing(lambda: NOW, open_object_store))
+    here.handle(here.drop())
+
+    assert here.run().phase is Phase.FAILED
+    assert "no such machine type" in here.run().reason
+
+
+def test_a_reply_is_never_written_over_a_newer_one(here: Scene) -> None:
+    """A call that was held up speaks of yesterday."""
+    here.handle(here.drop())
+    run = here.run()
+    name = names.reply_name(run.dropped.name, run.run_id, "json")
+    here.trigger.write(name, json.dumps({"serial": 99}).encode())
+
+    here.handle(CancelRequested(run.run_id, "kick-1", here.clock))
+
+    assert json.loads(here.reply()) == {"serial": 99}
+
+
+def test_the_sweep_asks_for_one_check_for_each_run_that_is_open_or_unsettled(here: Scene) -> None:
+    """So one bad run never blocks another."""
+    here.handle(here.drop(name="experiments/open.yaml"))
+    open_run = here.run().run_id
+    here.handle(here.drop(b"nonsense", "experiments/rejected.yaml"))
+    here.messages.sent.clear()
+
+    here.handle(SweepRequested())
+
+    assert here.messages.sent == [("kicks", {"check": open_run})]
+
+
+def test_a_save_that_others_always_beat_is_delivered_again(here: Scene) -> None:
+    """Five times, then the platform's own back-off is the better one."""
+
+    class Contended(SqliteRunStore):
+        def save(self, run: Run, revision: str, entry: object) -> None:
+            raise Outdated("changed meanwhile")
+
+    here.handle(here.drop())
+    here.world = replace(here.world, runs=Contended(here.runs._database))
+
+    with pytest.raises(TryAgain, match="5 times"):
+        here.handle(CancelRequested(here.run().run_id, "kick-1", here.clock))
+
+
+def test_the_history_stays_small_however_many_tasks_are_missing(here: Scene) -> None:
+    """A hundred thousand tasks, every other one preempted."""
+    here.handle(here.drop())
+    here.end_job(tasks=100_000)
+    job = here.job()
+    here.jobs.finish(job, dict.fromkeys(range(100_000), 50001))
+
+    here.handle(JobChanged(parse_job_id(job.spec.job_id), JobState.FAILED))
+
+    entries = list(here.runs.history(here.run().run_id))
+    assert entries[-2].facts["missing_count"] == 100_000
+    assert all(len(to_json(entry)) < 5000 for entry in entries)
+
+
+def test_the_end_is_told_with_the_digest_of_causes(here: Scene) -> None:
+    """An error must say more than FAILED."""
+    here.handle(here.drop())
+    here.end_job(tasks=4)
+    here.end_job({0: 1, 2: 1, 3: 50005})
+
+    reply = here.reply("md").decode()
+    assert "# flu: failed" in reply
+    assert "2 x ValueError: bad (for example task 0)" in reply
+    assert "1 x timed_out (for example task 3)" in reply
