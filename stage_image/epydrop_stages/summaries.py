@@ -149,6 +149,8 @@ def _marginals(pool: Pool, config: Config, fixed: Mapping[str, float], posterior
         density = np.vstack([places, priors[name].pdf(places)])
         found.append(Marginal(name, values, weights, interval(values, weights), density))
     for name, values in derived(config, {**fixed, **posterior.values}, pool).items():
+        if not np.ndim(values):
+            continue  # all that it follows from is fixed
         found.append(Marginal(name, values, weights, interval(values, weights)))
     return found
 

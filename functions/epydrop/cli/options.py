@@ -13,7 +13,6 @@ Root = Annotated[
         "--root",
         envvar="EPYDROP_ROOT",
         metavar="DIR",
-        file_okay=False,
         help="The folder that holds the runs and all that belongs to them.",
     ),
 ]

@@ -19,6 +19,7 @@ from epydrop.local.job_service import LocalJobService
 from epydrop.local.object_store import FileObjectStore
 from epydrop.local.run_store import SqliteRunStore
 from epydrop.parse import parse
+from epydrop.ports import ObjectInfo
 
 TRIGGER_BUCKET = "trigger"
 CHECK_EVERY = 5.0  # seconds; minutes in the cloud, where a check costs money
@@ -40,9 +41,16 @@ class Machine:
     waits_for: str = ""  # why no job is tended just now
 
     def drop(self, file_name: str, data: bytes) -> str:
-        """Puts a file into the trigger folder; returns the id of the run that it starts."""
-        info = self.trigger.write(names.EXPERIMENTS + file_name, data)
-        return names.run_id_of(TRIGGER_BUCKET, info.name, info.generation, info.created)
+        """Puts a file into the trigger folder; returns the id of the run that it starts.
+
+        A file that lies there already, and whose run was never begun because the event was lost, is announced again.
+        """
+        name = names.EXPERIMENTS + file_name
+        there = self.trigger.stat(name)
+        if there is not None and self.runs.load(_run_id(there)) is None and self.trigger.read(name) == data:
+            self.trigger.announce(name)
+            return _run_id(there)
+        return _run_id(self.trigger.write(name, data))
 
     def kick(self, message: dict[str, Any]) -> None:
         """Sends a kick, like ``gcloud pubsub topics publish``."""
@@ -92,3 +100,7 @@ class Machine:
         line = json.dumps({"envelope": delivery.envelope, "error": traceback.format_exc()}, ensure_ascii=False)
         with (self.root / ".epydrop" / "undelivered.jsonl").open("a") as file:
             file.write(line + "\n")
+
+
+def _run_id(dropped: ObjectInfo) -> str:
+    return names.run_id_of(TRIGGER_BUCKET, dropped.name, dropped.generation, dropped.created)

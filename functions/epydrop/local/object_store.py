@@ -46,6 +46,12 @@ class FileObjectStore:
             file.seek(start)
             return file.read() if end is None else file.read(max(0, end - start))
 
+    def announce(self, name: str) -> None:
+        """Emits the event of an object's newest generation once more, for when the first one was lost."""
+        info = self.stat(name)
+        if info and self._emit:
+            self._emit(finalize_envelope(self._bucket, info, files.md5_of(self._path(name))))
+
     @contextmanager
     def open_read(self, name: str) -> Iterator[BinaryIO]:
         """The object as a seekable stream; later writes do not touch it. Raises NotThere."""

@@ -1,0 +1,231 @@
+"""The command as a person uses it: what it says, and what its exit code says to a script."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+from zipfile import ZipFile, ZipInfo
+
+import pytest
+from support.one_machine import CALIBRATION, SWEEP, Command, slow, until
+
+SUBCOMMANDS = ["run", "validate", "runs", "show", "cancel", "retry"]
+
+
+@pytest.fixture
+def epydrop(tmp_path: Path) -> Command:
+    """The command in a folder of its own."""
+    return Command(tmp_path)
+
+
+# -- bad input -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("model: [1, 2\nseed: }", "e.yaml:2:"),
+        ("", "e.yaml:1:1: the file is empty"),
+        ("- a\n- b\n", "e.yaml:1:1: expected keys and values"),
+        (
+            SWEEP.replace("seed: 7", "sede: 7"),
+            "e.yaml:3:1: 'sede' is not a key of an experiment (did you mean 'seed'?)",
+        ),
+        (SWEEP.replace("seed: 7", "seed: seven"), "e.yaml:3:7: seed: expected a whole number, got 'seven'"),
+        (CALIBRATION, "e.yaml:11:20: there is no file data/cases.csv"),
+        (SWEEP.replace("2026-03-01", "2026-02-30"), "e.yaml:8:"),
+        (SWEEP.replace("{transmission_rate: 0.4,", "{transmision_rate: 0.4,"), "(did you mean 'transmission_rate'?)"),
+        (SWEEP.replace("2026-03-01", "2025-03-01"), "must be after"),
+        (SWEEP.replace("parameters.transmission_rate: [", "parameters.speed: ["), "speed"),
+        (SWEEP + "max_cost_usd: 5\n", "'max_cost_usd'"),
+        (SWEEP.replace("exp_id: sweep", "suite: epymodelingsuite"), "epymodelingsuite"),
+    ],
+)
+def test_a_wrong_experiment_gets_a_message_with_its_place(epydrop: Command, text: str, message: str) -> None:
+    """Exit code 65, and the same from ``run`` and ``validate``."""
+    file = epydrop.file(text, "e.yaml")
+
+    assert message in epydrop("run", file, code=65)
+    assert message in epydrop("validate", file, code=65)
+
+
+def test_all_problems_come_at_once(epydrop: Command) -> None:
+    """A deadline leaves no time for one after the other."""
+    said = epydrop("run", epydrop.file("sede: 7\nmodel: {}\nrun: {spott: true, max_attempts: 0}\n", "e.yaml"), code=65)
+
+    assert [line.split(": ")[1] for line in said.splitlines()] == ["e.yaml:1:1", "e.yaml:3:7", "e.yaml:3:34"]
+
+
+def bundle(folder: Path, **members: str | ZipInfo) -> Path:
+    """A zip with these members; their names may hold anything."""
+    with ZipFile(folder / "e.zip", "w") as archive:
+        for name, text in members.items():
+            archive.writestr(name, text)
+    return Path("e.zip")
+
+
+def a_link() -> ZipInfo:
+    """A member that is a symbolic link."""
+    info = ZipInfo("data/cases.csv")
+    info.create_system = 3
+    info.external_attr = (stat.S_IFLNK | 0o777) << 16
+    return info
+
+
+def test_a_bundle_that_would_write_outside_its_folder_is_refused(epydrop: Command) -> None:
+    """By its name."""
+    file = bundle(epydrop.folder, **{"experiment.yaml": SWEEP, "../escaped": "x"})
+
+    assert "../escaped" in epydrop("run", file, code=65)
+    assert not (epydrop.folder.parent / "escaped").exists()
+
+
+def test_a_bundle_with_a_link_is_refused(epydrop: Command) -> None:
+    """It could point anywhere."""
+    file = epydrop.folder / "e.zip"
+    with ZipFile(file, "w") as archive:
+        archive.writestr("experiment.yaml", SWEEP)
+        archive.writestr(a_link(), "/etc/passwd")
+
+    assert "link" in epydrop("run", file, code=65)
+
+
+def test_a_bundle_that_unpacks_to_more_than_its_bound_is_refused(epydrop: Command) -> None:
+    """Three gigabytes of nothing, in a small file that claims them."""
+    file = epydrop.folder / "e.zip"
+    with ZipFile(file, "w") as archive:
+        archive.writestr("experiment.yaml", SWEEP)
+        archive.writestr("data/cases.csv", "x")
+    data = bytearray(file.read_bytes())
+    start = data.rindex(b"PK\x01\x02")
+    data[start + 24 : start + 28] = (3 * 1024**3).to_bytes(4, "little")
+    file.write_bytes(data)
+
+    assert "bytes" in epydrop("run", file, code=65)
+
+
+@pytest.mark.parametrize("data", [b"PK\x03\x04 half a zip", b"", b"not a zip at all"])
+def test_a_damaged_bundle_is_refused(epydrop: Command, data: bytes) -> None:
+    """With one sentence."""
+    file = epydrop.folder / "e.zip"
+    file.write_bytes(data)
+
+    assert epydrop("run", file, code=65).count("\n") == 1
+
+
+def test_a_bundle_without_an_experiment_is_refused(epydrop: Command) -> None:
+    """It says which file it lacks."""
+    assert "experiment.yaml" in epydrop("run", bundle(epydrop.folder, **{"data.csv": "x"}), code=65)
+
+
+def test_a_file_that_is_not_there_is_named(epydrop: Command) -> None:
+    """As are those of a kind that nobody runs."""
+    assert "flu.yaml" in epydrop("run", "flu.yaml", code=65)
+    assert ".yaml, .yml or .zip" in epydrop("run", epydrop.file("x", "flu.txt"), code=65)
+
+
+def test_a_root_that_cannot_be_written_is_named(epydrop: Command) -> None:
+    """Exit code 64; nothing was begun."""
+    epydrop.file("I am no folder", "root")
+
+    assert "root" in epydrop("run", epydrop.file(SWEEP), code=64)
+
+
+# -- before a run --------------------------------------------------------------------------------
+
+
+def test_a_dry_run_plans_and_computes_nothing(epydrop: Command) -> None:
+    """Not even the root is made."""
+    file = epydrop.file(SWEEP)
+
+    plan = json.loads(epydrop("run", file, "--dry-run", "--json", "--set", "tasks.chains=3"))
+
+    assert (plan["tasks"], plan["locations"]) == (12, {"population": 12})
+    assert "4 tasks" in epydrop("run", file, "--dry-run")
+    assert not epydrop.root.exists()
+
+
+def test_valid_and_invalid_files_are_told_apart(epydrop: Command) -> None:
+    """One verdict for each."""
+    good, bad = epydrop.file(SWEEP, "good.yaml"), epydrop.file("sede: 7", "bad.yaml")
+
+    verdicts = json.loads(epydrop("validate", good, bad, "--json", code=65))
+
+    assert [verdict["valid"] for verdict in verdicts.values()] == [True, False]
+    assert "good.yaml: valid" in epydrop("validate", good)
+
+
+def test_a_setting_that_leads_nowhere_is_refused(epydrop: Command) -> None:
+    """A typo on the command line is a typo too."""
+    assert "--set" in epydrop("run", epydrop.file(SWEEP), "--set", "tasks.chians=2", code=65)
+
+
+# -- after a run ---------------------------------------------------------------------------------
+
+
+def test_runs_are_listed_and_shown(epydrop: Command) -> None:
+    """By id, by the beginning of one, and as the latest."""
+    run_id = epydrop.run(epydrop.file(SWEEP))["run_id"]
+
+    assert json.loads(epydrop("runs", "--json"))[0]["run_id"] == run_id
+    assert run_id in epydrop("runs")
+    assert "runner 1: succeeded, 4/4 done" in epydrop("show", "latest")
+    assert len(json.loads(epydrop("show", run_id[:10], "--json"))["history"]) > 3
+    assert "lacks nothing" in epydrop("retry", run_id, code=65)
+    assert "has ended already" in epydrop("cancel", run_id, code=65)
+    assert "there is no run 'nonsense'" in epydrop("show", "nonsense", code=65)
+
+
+def test_a_folder_without_runs_is_not_made_by_looking_at_it(epydrop: Command) -> None:
+    """A mistyped --root says so."""
+    assert "holds no runs" in epydrop("runs", code=64)
+    assert not epydrop.root.exists()
+
+
+def test_a_cancel_from_another_terminal_ends_the_run_for_both(epydrop: Command) -> None:
+    """And a retry goes on with what is missing."""
+    process = epydrop.start("run", epydrop.file(slow(simulations=2000)), "--json")
+    until(lambda: epydrop.is_at("runner"), process)
+
+    said = epydrop("cancel", "latest", code=4)
+
+    output, errors = process.communicate(timeout=60)
+    assert (process.returncode, json.loads(output)["phase"]) == (4, "cancelled"), errors
+    assert "epydrop retry" in said
+    assert not epydrop.alive()
+
+
+def test_two_runs_in_one_folder_take_turns(epydrop: Command) -> None:
+    """The second says what it waits for, and takes over when the first is done."""
+    first = epydrop.start("run", epydrop.file(slow(), "one.yaml"), "--json")
+    until(lambda: epydrop.is_at("runner"), first)
+
+    said = epydrop("run", epydrop.file(SWEEP.replace("sweep", "other"), "two.yaml"))
+
+    first.communicate(timeout=60)
+    assert first.returncode == 0
+    assert "waiting: process" in said
+    assert "succeeded" in said
+
+
+# -- help ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SUBCOMMANDS)
+def test_the_help_of_every_subcommand_has_an_example(epydrop: Command, name: str) -> None:
+    """A line to copy."""
+    assert f"epydrop {name}" in epydrop(name, "--help")
+
+
+def test_the_exit_codes_are_in_the_help(epydrop: Command) -> None:
+    """Scripts are written by people who read it."""
+    said = " ".join(epydrop("--help").split())
+
+    assert "0 done, 1 failed, 2 wrong usage, 3 done without some results" in said
+
+
+def test_wrong_usage_is_exit_code_2(epydrop: Command) -> None:
+    """As everywhere."""
+    epydrop("run", code=2)
+    epydrop("fly", code=2)
