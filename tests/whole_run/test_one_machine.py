@@ -216,7 +216,7 @@ def test_enough_results_are_published_with_the_gaps_told(epydrop: Command) -> No
 def test_a_retry_computes_only_what_is_missing(epydrop: Command) -> None:
     """Finished results stay as they are."""
     limits = "run: {stages: {runner: {max_run_duration: 4}}}\n"
-    found = epydrop.run(epydrop.file(ONE_ENDLESS.replace("300000", "3000") + limits.replace("4", "2")), code=1)
+    found = epydrop.run(epydrop.file(ONE_ENDLESS.replace("300000", "1500") + limits.replace("4", "2")), code=1)
     results = epydrop.results()
     assert len(results) == 3
 
