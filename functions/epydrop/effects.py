@@ -3,54 +3,45 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 
 @dataclass(frozen=True)
-class SubmitJob:
+class _Deed:
+    """Something to do, and what it is about: a job's id, or the news to tell."""
+
+    about: str
+
+    verb: ClassVar[str]
+
+    @property
+    def id(self) -> str:
+        """The same for the same deed, whoever performs it and however often."""
+        return f"{self.verb}:{self.about}"
+
+
+class SubmitJob(_Deed):
     """Make sure that the job of this attempt exists."""
 
-    job_id: str
-
-    @property
-    def id(self) -> str:
-        """Stable: names the effect and what it acts on."""
-        return f"submit:{self.job_id}"
+    verb = "submit"
 
 
-@dataclass(frozen=True)
-class CancelJob:
+class CancelJob(_Deed):
     """Make sure that this job ends soon."""
 
-    job_id: str
-
-    @property
-    def id(self) -> str:
-        """Stable: names the effect and what it acts on."""
-        return f"cancel:{self.job_id}"
+    verb = "cancel"
 
 
-@dataclass(frozen=True)
-class WriteReply:
+class WriteReply(_Deed):
     """Tell the person who dropped the file, beside that file."""
 
-    news: str
-
-    @property
-    def id(self) -> str:
-        """Stable: names the effect and what it tells."""
-        return f"reply:{self.news}"
+    verb = "reply"
 
 
-@dataclass(frozen=True)
-class Publish:
+class Publish(_Deed):
     """Tell the programs that listen on the runs topic."""
 
-    news: str
-
-    @property
-    def id(self) -> str:
-        """Stable: names the effect and what it tells."""
-        return f"publish:{self.news}"
+    verb = "publish"
 
 
 Effect = SubmitJob | CancelJob | WriteReply | Publish

@@ -715,7 +715,7 @@ def test_any_event_in_any_phase_yields_a_decision_that_follows_the_table(case: t
     assert decision.run.serial == run.serial + decision.changed
     jobs = [attempt.job_id for attempt in decision.run.attempts]
     for effect in decision.effects:
-        assert not isinstance(effect, SubmitJob) or effect.job_id == jobs[-1]
+        assert not isinstance(effect, SubmitJob) or effect.about == jobs[-1]
     if isinstance(event, CancelRequested | RetryRequested | OutputRequested) and decision.run.knows(event.kick_id):
         again = decide(decision.run, event, facts_of(decision.run), NOW)
         assert again.row == "kick-known"
