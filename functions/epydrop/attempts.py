@@ -19,7 +19,6 @@ from epydrop.run import Attempt, Cause, Run
 MAY_PASS = frozenset({Cause.PREEMPTED, Cause.VM_LOST, Cause.NEVER_RAN, Cause.UNAVAILABLE})
 FREE_CAUSES = frozenset({Cause.PREEMPTED, Cause.NEVER_RAN})
 MAX_FREE_ATTEMPTS = 10
-PREEMPTIONS_BEFORE_ON_DEMAND = 2
 
 _ONE = Indices.below(1)
 

@@ -86,6 +86,15 @@ class Indices:
             before += stop - start
         raise IndexError(f"there is no position {position} among {before} indices")
 
+    def position_of(self, index: int) -> int:
+        """Where ``nth`` finds this index. Raises ValueError for one that is not among them."""
+        before = 0
+        for start, stop in self.spans:
+            if start <= index < stop:
+                return before + index - start
+            before += stop - start
+        raise ValueError(f"{index} is not among {self}")
+
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: object, _handler: object) -> object:
         """Stored as its text."""

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 EXPERIMENTS = "experiments/"
-KICKS = "kicks/"
 REPLIES = "replies/"
 EXPERIMENT_SUFFIXES = (".yaml", ".yml", ".zip")
 

@@ -26,6 +26,7 @@ def reply_json(run: Run) -> bytes:
         "run_url": run.run_url,
         "outputs_url": run.run_url + run.outputs if run.phase is Phase.SUCCEEDED else None,
         "tasks": run.tasks,
+        "partial": run.is_partial,
         "missing": str(run.missing) if run.phase is Phase.SUCCEEDED else None,
         "failures": [str(group) for group in run.failures],
     }

@@ -35,7 +35,9 @@ def test_the_nth_is_the_one_at_that_position(one: set[int], data: st.DataObject)
     """This is how a task of a job learns its index in the run."""
     position = data.draw(st.integers(0, len(one) - 1))
 
-    assert Indices.of(one).nth(position) == sorted(one)[position]
+    index = sorted(one)[position]
+    assert Indices.of(one).nth(position) == index
+    assert Indices.of(one).position_of(index) == position
 
 
 def test_there_is_none_past_the_end() -> None:

@@ -199,6 +199,8 @@ def test_tasks_that_hang_are_ended_and_named(epydrop: Command) -> None:
     found = epydrop.run(epydrop.file(ENDLESS), code=1)
 
     assert found["failures"] == ["4 x timed_out (for example task 0)"]
+    log = next(line for line in epydrop("show", "latest").splitlines() if "log: " in line).split("log: ")[1]
+    assert "1 s" in Path(log).read_text()
     assert not epydrop.alive()
 
 

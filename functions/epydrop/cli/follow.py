@@ -13,7 +13,8 @@ from contextlib import AbstractContextManager
 import typer
 from rich.console import Console
 
-from epydrop.cli.outcome import as_document, exit_code_of, folder_of, report_of
+from epydrop.cli.options import DEFAULT_ROOT
+from epydrop.cli.outcome import as_document, exit_code_of, folder_of, log_of, report_of
 from epydrop.cli.progress import LiveProgress, PlainProgress
 from epydrop.local.machine import Machine
 from epydrop.logs import set_up_logs
@@ -31,7 +32,7 @@ def follow(machine: Machine, run_id: str, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(as_document(run), indent=1))
     else:
-        tell_end(run, console)
+        tell_end(run, machine, console)
     raise typer.Exit(exit_code_of(run))
 
 
@@ -65,36 +66,44 @@ def _worked_on(machine: Machine, run_id: str, show: Callable[[Run, Machine], Non
     return stored.run
 
 
-def tell_end(run: Run, console: Console) -> None:
+def tell_end(run: Run, machine: Machine, console: Console) -> None:
     """The last words on a run: what came of it, why, and what to do next."""
     colour = {Phase.SUCCEEDED: "green", Phase.FAILED: "red", Phase.REJECTED: "red"}.get(run.phase, "yellow")
     console.print(f"[bold {colour}]{run.phase}[/]: {run.reason}", highlight=False, soft_wrap=True)
     for problem in run.problems:
-        console.print(f"  {problem}", markup=False, highlight=False, soft_wrap=True)
+        _say(console, f"  {problem}")
     for group in run.failures:
-        console.print(f"  {group}", markup=False, highlight=False, soft_wrap=True)
+        _say(console, f"  {group}")
+        log = log_of(run, group, machine)
+        if log:
+            _say(console, f"    log: {log}")
         if group.record:
-            console.print(
-                f"    traceback: {folder_of(run) / group.record}", markup=False, highlight=False, soft_wrap=True
-            )
+            _say(console, f"    traceback: {folder_of(run) / group.record}")
     report = report_of(run)
     if report:
-        console.print(f"Tables: {report.parent}", markup=False, highlight=False, soft_wrap=True)
-        console.print(f"Report: {report}", markup=False, highlight=False, soft_wrap=True)
-    for line in _next_steps(run):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        _say(console, f"Tables: {report.parent}")
+        _say(console, f"Report: {report}")
+    where = "" if machine.root == DEFAULT_ROOT.absolute() else f" --root {machine.root}"
+    for line in _next_steps(run, f"{run.run_id}{where}"):
+        _say(console, line)
     sys.stdout.flush()
 
 
-def _next_steps(run: Run) -> list[str]:
+def _say(console: Console, line: str) -> None:
+    """A line as it is: paths stay whole, so that they can be copied."""
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _next_steps(run: Run, words: str) -> list[str]:
+    """What a person may do now; ``words`` name the run and its root on the command line."""
     match run.phase:
         case Phase.FAILED | Phase.CANCELLED:
             return [
-                f"More: epydrop show {run.run_id}",
-                f"Go on with what is missing: epydrop retry {run.run_id}",
+                f"More: epydrop show {words}",
+                f"Go on with what is missing: epydrop retry {words}",
             ]
         case Phase.SUCCEEDED if run.missing:
-            return [f"Without the results of tasks {run.missing}. Try these again: epydrop retry {run.run_id}"]
+            return [f"Without the results of tasks {run.missing}. Try these again: epydrop retry {words}"]
         case Phase.REJECTED:
             return ["Mend the file and run it again; nothing was computed."]
         case _:

@@ -7,9 +7,10 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from epydrop.errors import BadInput, ExitCode, Problem
+from epydrop.local.machine import Machine
 from epydrop.local.run_store import SqliteRunStore
 from epydrop.names import Stage
-from epydrop.run import Phase, Run
+from epydrop.run import FailureGroup, Phase, Run
 
 FAILED = 1
 PARTIAL = 3
@@ -64,6 +65,15 @@ def report_of(run: Run) -> Path | None:
     """The report of the newest complete outputs."""
     report = folder_of(run) / run.outputs / "report.html"
     return report if run.phase is Phase.SUCCEEDED and report.exists() else None
+
+
+def log_of(run: Run, group: FailureGroup, machine: Machine) -> Path | None:
+    """The log of the sample task's newest try in the attempt that lost it."""
+    for attempt in reversed(run.attempts):
+        if any(group.sample_index in indices for indices in attempt.causes.values()):
+            log = machine.jobs.task_log(attempt.job_id, attempt.orders.indices.position_of(group.sample_index))
+            return log if log.exists() else None
+    return None
 
 
 def done_of(run: Run) -> int:

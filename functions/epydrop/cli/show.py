@@ -10,7 +10,8 @@ from epydrop.cli.follow import tell_end
 from epydrop.cli.options import DEFAULT_ROOT, AsJson, Root, RunId
 from epydrop.cli.outcome import as_document, find_run, folder_of
 from epydrop.documents import to_document
-from epydrop.run import Attempt, HistoryEntry
+from epydrop.local.machine import Machine
+from epydrop.run import Attempt, HistoryEntry, Run
 from epydrop.wiring import existing_machine
 
 
@@ -23,20 +24,24 @@ def show(run: RunId, root: Root = DEFAULT_ROOT, as_json: AsJson = False) -> None
     with existing_machine(root) as machine:
         found = find_run(machine.runs, run)
         history = list(machine.runs.history(found.run_id))
-    if as_json:
-        attempts = [to_document(attempt) for attempt in found.attempts]
-        entries = [to_document(entry) for entry in history]
-        print(json.dumps({**as_document(found), "attempts": attempts, "history": entries}, indent=1))
-        return
+        if as_json:
+            attempts = [to_document(attempt) for attempt in found.attempts]
+            entries = [to_document(entry) for entry in history]
+            print(json.dumps({**as_document(found), "attempts": attempts, "history": entries}, indent=1))
+        else:
+            _tell(found, history, machine)
+
+
+def _tell(run: Run, history: list[HistoryEntry], machine: Machine) -> None:
     console = Console(highlight=False)
-    console.print(f"{found.exp_id}: run {found.run_id}", style="bold", markup=False)
-    console.print(f"Folder: {folder_of(found)}", markup=False, soft_wrap=True)
-    for attempt in found.attempts:
+    console.print(f"{run.exp_id}: run {run.run_id}", style="bold", markup=False)
+    console.print(f"Folder: {folder_of(run)}", markup=False, soft_wrap=True)
+    for attempt in run.attempts:
         console.print(_attempt_line(attempt), markup=False, soft_wrap=True)
     console.print("History:")
     for entry in history:
         console.print(_entry_line(entry), markup=False, soft_wrap=True)
-    tell_end(found, console)
+    tell_end(run, machine, console)
 
 
 def _attempt_line(attempt: Attempt) -> str:
