@@ -190,7 +190,7 @@ def test_a_cancel_from_another_terminal_ends_the_run_for_both(epydrop: Command) 
 
     said = epydrop("cancel", "latest", code=4)
 
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=200)
     assert (process.returncode, json.loads(output)["phase"]) == (4, "cancelled"), errors
     assert "epydrop retry" in said
     assert not epydrop.alive()
@@ -203,7 +203,7 @@ def test_two_runs_in_one_folder_take_turns(epydrop: Command) -> None:
 
     said = epydrop("run", epydrop.file(SWEEP.replace("sweep", "other"), "two.yaml"))
 
-    first.communicate(timeout=60)
+    first.communicate(timeout=200)
     assert first.returncode == 0
     assert "waiting: process" in said
     assert "succeeded" in said

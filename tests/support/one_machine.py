@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 
-PATIENCE = 100.0  # seconds; these machines are shared
+PATIENCE = 200.0  # seconds; these machines are shared
 
 SWEEP = """
 exp_id: sweep
