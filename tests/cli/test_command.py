@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import stat
 from pathlib import Path
 from zipfile import ZipFile, ZipInfo
@@ -193,6 +194,19 @@ def test_a_cancel_from_another_terminal_ends_the_run_for_both(epydrop: Command) 
     output, errors = process.communicate(timeout=200)
     assert (process.returncode, json.loads(output)["phase"]) == (4, "cancelled"), errors
     assert "epydrop retry" in said
+    assert not epydrop.alive()
+
+
+def test_an_interrupted_command_says_how_to_go_on(epydrop: Command) -> None:
+    """Ctrl-C ends the tasks, and loses nothing that is finished."""
+    process = epydrop.start("run", epydrop.file(slow(simulations=2000)))
+    until(lambda: epydrop.is_at("runner"), process)
+
+    process.send_signal(signal.SIGINT)
+
+    _, errors = process.communicate(timeout=200)
+    assert (process.returncode, "goes on where this one stopped" in errors) == (130, True)
+    assert "Traceback" not in errors
     assert not epydrop.alive()
 
 

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from epydrop.cli.options import DEFAULT_ROOT
-from epydrop.cli.outcome import as_document, exit_code_of, folder_of, log_of, report_of
+from epydrop.cli.outcome import INTERRUPTED, as_document, exit_code_of, folder_of, log_of, report_of
 from epydrop.cli.progress import LiveProgress, PlainProgress
 from epydrop.local.machine import Machine
 from epydrop.logs import set_up_logs
@@ -27,8 +27,12 @@ def follow(machine: Machine, run_id: str, *, as_json: bool) -> None:
     """Brings the run to its end, then exits with its code."""
     set_up_logs(as_json=False, level=logging.DEBUG if os.environ.get("EPYDROP_DEBUG") else logging.ERROR)
     console = Console(stderr=as_json)
-    with _progress(console) as show:
-        run = _worked_on(machine, run_id, show)
+    try:
+        with _progress(console) as show:
+            run = _worked_on(machine, run_id, show)
+    except KeyboardInterrupt:
+        print("epydrop: interrupted; the same command goes on where this one stopped", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
     if as_json:
         print(json.dumps(as_document(run), indent=1))
     else:

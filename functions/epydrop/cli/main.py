@@ -39,7 +39,4 @@ def main() -> NoReturn:
     except EpydropError as error:
         print(f"epydrop: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("epydrop: interrupted; the same command goes on where this one stopped", file=sys.stderr)
-        sys.exit(130)
     sys.exit(0)

@@ -15,6 +15,7 @@ from epydrop.run import FailureGroup, Phase, Run
 FAILED = 1
 PARTIAL = 3
 CANCELLED = 4
+INTERRUPTED = 130
 
 EXIT_CODES = (
     "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done without some results (as min_success allows), 4 cancelled, "
