@@ -41,9 +41,7 @@ def follow(machine: Machine, run_id: str, *, as_json: bool) -> None:
 
 
 def _progress(console: Console) -> AbstractContextManager[Callable[[Run, Machine], None]]:
-    if console.is_terminal and not os.environ.get("NO_LIVE"):
-        return LiveProgress(console)
-    return PlainProgress(console)
+    return LiveProgress(console) if console.is_terminal else PlainProgress(console)
 
 
 def _worked_on(machine: Machine, run_id: str, show: Callable[[Run, Machine], None]) -> Run:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -21,7 +20,7 @@ def runs(
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """List the runs, newest first.
+    """List the runs, newest first. A run id begins with the time of its drop, in UTC.
 
     Example:
       epydrop runs --limit 5
@@ -35,19 +34,15 @@ def runs(
         print(f"There are no runs in {root}.")
         return
     table = Table(box=None, pad_edge=False)
-    for heading in ("RUN", "EXPERIMENT", "PHASE", "TASKS", "STARTED", "TOOK"):
+    for heading in ("RUN", "EXPERIMENT", "PHASE", "TASKS", "TOOK"):
         table.add_column(heading, no_wrap=heading != "EXPERIMENT", justify="right" if heading == "TASKS" else "left")
     for run in found:
-        table.add_row(run.run_id, run.exp_id, run.phase, _tasks(run), _local(run.created), _took(run))
+        table.add_row(run.run_id, run.exp_id, run.phase, _tasks(run), _took(run))
     Console(highlight=False).print(table)
 
 
 def _tasks(run: Run) -> str:
     return f"{done_of(run)}/{run.tasks}" if run.tasks is not None else "-"
-
-
-def _local(moment: datetime) -> str:
-    return f"{moment.astimezone():%Y-%m-%d %H:%M}"
 
 
 def _took(run: Run) -> str:
