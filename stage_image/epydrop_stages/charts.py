@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
 
 from epydrop_stages.summaries import Fan, Marginal, PointSummary, short
 
@@ -67,7 +67,9 @@ def fan_chart(fan: Fan) -> str:
         locator = AutoDateLocator(minticks=3, maxticks=7)  # type: ignore[no-untyped-call]
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
-        axes.legend(loc="upper right")
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.10g}"))
+        is_late = np.argmax(high) > len(high) / 2
+        axes.legend(loc="upper left" if is_late else "upper right")
 
     return _svg(draw, (5.6, 3.1))
 
