@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from epydrop.decide import OPEN, TABLE, Row
 from epydrop.run import Phase
+from epydrop.table import OPEN, TABLE, Row
 
 _AT_WORK = "at_work"
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.factories import NOW, RUN_ID, SIZE, a_failure, a_plan, a_run, an_attempt, facts_of, seen, told
 
-from epydrop.decide import TABLE, Decision, decide
+from epydrop.decide import Decision, decide
 from epydrop.effects import CancelJob, SubmitJob
 from epydrop.errors import Problem
 from epydrop.events import CancelRequested, CheckRequested, FileDropped, JobChanged, OutputRequested, RetryRequested
@@ -20,6 +20,7 @@ from epydrop.indices import Indices
 from epydrop.jobs import JobState, TaskCounts
 from epydrop.names import JobName, Stage
 from epydrop.run import Cause, Changes, Dropped, Phase, Run
+from epydrop.table import TABLE
 
 CHECK = CheckRequested(RUN_ID)
 ENDED = JobState.FAILED

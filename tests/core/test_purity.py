@@ -23,6 +23,7 @@ PURE = {
     "run",
     "situation",
     "steps",
+    "table",
 }
 HARMLESS = {
     "__future__", "collections.abc", "dataclasses", "datetime", "enum", "functools", "hashlib", "itertools", "json",

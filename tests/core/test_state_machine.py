@@ -26,7 +26,6 @@ from hypothesis.stateful import (
 from support.interruptions import Crash, Interruptible, Interruptions, Paused
 from support.scripted_jobs import ScriptedJob, ScriptedJobs
 
-from epydrop.decide import TABLE
 from epydrop.errors import EpydropError
 from epydrop.events import (
     CancelRequested,
@@ -48,6 +47,7 @@ from epydrop.run import Changes, Dropped, Phase
 from epydrop.settings import Settings
 from epydrop.situation import GONE_AFTER
 from epydrop.stores import open_object_store
+from epydrop.table import TABLE
 
 EXIT_CODES = st.sampled_from([0, 0, 0, 1, 65, 75, 137, 50001, 50001, 50002, 50005, None])
 CODES = st.one_of(st.just([]), st.lists(EXIT_CODES, max_size=4))
