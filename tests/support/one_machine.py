@@ -119,7 +119,7 @@ class Command:
 
     def is_at(self, stage: str) -> bool:
         """Whether a task of this stage is running."""
-        folders = self.root.glob(f".epydrop/work/{stage}-*")
+        folders = self.root.glob(f".epydrop/scratch/{stage}-*")
         return any(_works_in(process, folder) for folder in folders for process in psutil.process_iter())
 
 

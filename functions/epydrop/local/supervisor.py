@@ -70,7 +70,7 @@ class Supervisor:
                 if row.pid is not None:
                     processes.end_recorded(row.pid, row.pid_created)
             self._store.record(_waiting(row) for row in rows)
-        shutil.rmtree(self._work_folder, ignore_errors=True)
+        shutil.rmtree(self._scratch, ignore_errors=True)
 
     def tend(self, timeout: float) -> bool:
         """Does what there is to do; returns as soon as something was done, or False after ``timeout`` seconds."""
@@ -89,7 +89,7 @@ class Supervisor:
         self._store.record(_waiting(task.row) for task in self._tasks.values())
         self._tasks.clear()
         self._jobs.clear()
-        shutil.rmtree(self._work_folder, ignore_errors=True)
+        shutil.rmtree(self._scratch, ignore_errors=True)
 
     # -- one round -----------------------------------------------------------------------------
 
@@ -158,7 +158,7 @@ class Supervisor:
         began = time.monotonic()
         name = f"{row.position:05d}-{row.retry}"
         log = log_folder(self._folder, row.job_id) / f"{name}.log"
-        cwd = self._work_folder / row.job_id / name
+        cwd = self._scratch / row.job_id / name
         for folder in (log.parent, cwd):
             if not folder.is_dir():
                 folder.mkdir(parents=True)
@@ -232,8 +232,8 @@ class Supervisor:
         return min(moments, default=math.inf)
 
     @property
-    def _work_folder(self) -> Path:
-        return self._folder / "work"
+    def _scratch(self) -> Path:
+        return self._folder / "scratch"
 
 
 def log_folder(folder: Path, job_id: str) -> Path:
