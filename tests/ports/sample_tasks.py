@@ -72,7 +72,7 @@ def _report(folder):
         "argv": sys.argv[1:],
     }
     (Path(folder) / f"{os.environ['BATCH_TASK_INDEX']}.json").write_text(json.dumps(seen))
-    Path("scratch").write_text("left in the working folder")
+    Path("left-behind").write_text("left in the working folder")
     return 0
 
 

@@ -101,7 +101,7 @@ def test_a_task_finds_its_surroundings_as_batch_makes_them(make, tmp_path, monke
     assert seen["leads_its_session"]
     assert seen["input"] == ""
     assert seen["argv"] == ["report", str(tmp_path)]
-    assert not (tmp_path / ".epydrop" / "work").is_dir() or not list((tmp_path / ".epydrop" / "work").rglob("scratch"))
+    assert not list((tmp_path / ".epydrop").rglob("left-behind"))
 
 
 def test_an_exception_ends_the_task_with_1_and_stands_in_its_log(service):
