@@ -174,7 +174,7 @@ def test_a_corrupted_result_is_made_again_and_no_other(epydrop: Command, undistu
     assert tables(found["outputs"]) == undisturbed[slow()]
 
 
-GREEDY = SWEEP.replace(
+GREEDY = slow(simulations=600).replace(
     "tasks:", "run: {max_attempts: 2, stages: {runner: {memory_mib: 30, max_memory_mib: 40}}}\ntasks:"
 )
 ENDLESS = slow(simulations=300_000) + "run: {max_attempts: 1, stages: {runner: {max_run_duration: 1}}}\n"
