@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from epydrop_stages.results import Floats, Posterior, Result, Trajectories
 from epydrop_stages.suites import Finished, TaskLine
-from epydrop_stages.suites.results import Floats, Posterior, Result, Trajectories
 
 _NO_WEIGHT = 1e-12  # relative to the largest; below, 1 - w of the others cannot be told from 0
 

@@ -16,12 +16,12 @@ from stage_run import StageRun, experiment_in
 from epydrop.experiment import read_experiment
 from epydrop.experiment.pack import pack
 from epydrop_stages.pools import Pool, weighted_quantiles
-from epydrop_stages.suites.epydemix_model import Work, prepare
-from epydrop_stages.suites.epydemix_populations import Populations
-from epydrop_stages.suites.epydemix_run import run_work
-from epydrop_stages.suites.epydemix_variables import structure_of, variable_names
-from epydrop_stages.suites.results import Result
-from epydrop_stages.summaries import derived
+from epydrop_stages.report.summaries import derived
+from epydrop_stages.results import Result
+from epydrop_stages.suites.epydemix.model import Work, prepare
+from epydrop_stages.suites.epydemix.populations import Populations
+from epydrop_stages.suites.epydemix.run import run_work
+from epydrop_stages.suites.epydemix.variables import structure_of, variable_names
 
 SIR = {
     "model": {"type": "SIR"},

@@ -10,7 +10,7 @@ from stage_run import SIR
 from epydrop.errors import BadInput
 from epydrop.experiment import read_experiment
 from epydrop_stages.suites import TaskKey, TaskLine
-from epydrop_stages.suites.epydemix_tasks import points, set_at
+from epydrop_stages.suites.epydemix.tasks import points, set_at
 
 keys = st.builds(
     TaskKey,

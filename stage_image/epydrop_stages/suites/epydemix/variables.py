@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from epydemix.model.predefined_models import SUPPORTED_MODELS, load_predefined_model
 
-from epydrop_stages.suites.epydemix_tasks import Config
+from epydrop_stages.suites.epydemix.tasks import Config
 
 _MODULES = ("waning_immunity", "vaccination", "outcome")
 

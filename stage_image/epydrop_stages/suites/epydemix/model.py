@@ -18,8 +18,8 @@ from epydemix.model.simulation_output import Trajectory
 from epydemix.population.population import Population
 from epydemix.utils.utils import compute_simulation_dates
 
-from epydrop_stages.suites.epydemix_tasks import Config
-from epydrop_stages.suites.results import Days, Floats
+from epydrop_stages.results import Days, Floats
+from epydrop_stages.suites.epydemix.tasks import Config
 
 Simulator = Callable[[Mapping[str, Any], np.random.Generator], Trajectory]
 

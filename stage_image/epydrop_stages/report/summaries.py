@@ -10,9 +10,9 @@ import numpy as np
 from epydemix.cli.config import build_priors
 
 from epydrop_stages.pools import Pool, weighted_quantiles
-from epydrop_stages.suites.epydemix_tasks import Config
-from epydrop_stages.suites.epydemix_variables import structure_of
-from epydrop_stages.suites.results import Days, Floats, Posterior, Trajectories
+from epydrop_stages.results import Days, Floats, Posterior, Trajectories
+from epydrop_stages.suites.epydemix.tasks import Config
+from epydrop_stages.suites.epydemix.variables import structure_of
 
 LEVELS = (0.025, 0.25, 0.5, 0.75, 0.975)
 _INTERVAL = (0.5, 0.025, 0.975)

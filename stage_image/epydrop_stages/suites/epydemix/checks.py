@@ -9,7 +9,7 @@ from pathlib import Path
 from epydemix.cli.config import validate_calibration_config, validate_config
 
 from epydrop.errors import Problem
-from epydrop_stages.suites.epydemix_tasks import Config
+from epydrop_stages.suites.epydemix.tasks import Config
 
 FILE = "experiment.yaml"
 

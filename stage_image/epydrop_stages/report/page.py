@@ -12,12 +12,12 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from epydrop.experiment import Experiment
-from epydrop_stages import charts
 from epydrop_stages.pools import Pool
+from epydrop_stages.report import charts
+from epydrop_stages.report.summaries import PointSummary, short, summarise
 from epydrop_stages.suites import Output, RunFacts
-from epydrop_stages.suites.epydemix_tasks import Config, parameter_names, points
-from epydrop_stages.suites.epydemix_variables import parameter_units
-from epydrop_stages.summaries import PointSummary, short, summarise
+from epydrop_stages.suites.epydemix.tasks import Config, parameter_names, points
+from epydrop_stages.suites.epydemix.variables import parameter_units
 
 _ALL = 12  # up to here every point gets its curves
 _SOME = 6  # curves of a sweep of one location
@@ -44,7 +44,7 @@ class Report:
     def write(self, workspace: Path) -> Output:
         """The page."""
         environment = Environment(
-            loader=PackageLoader("epydrop_stages"),
+            loader=PackageLoader("epydrop_stages.report"),
             autoescape=select_autoescape(),
             undefined=StrictUndefined,
             trim_blocks=True,

@@ -17,9 +17,9 @@ from epydemix.cli.config import DEFAULT_N_PROJECTIONS, DEFAULT_N_SIMULATIONS, bu
 from epydemix.model.simulation_output import Trajectory
 
 from epydrop.errors import BadInput
-from epydrop_stages.suites.epydemix_model import Setting, Work, folder_of, prepare
-from epydrop_stages.suites.epydemix_tasks import Config
-from epydrop_stages.suites.results import Days, Floats, Posterior, Result, Trajectories
+from epydrop_stages.results import Days, Floats, Posterior, Result, Trajectories
+from epydrop_stages.suites.epydemix.model import Setting, Work, folder_of, prepare
+from epydrop_stages.suites.epydemix.tasks import Config
 
 _STRATEGIES: dict[str, dict[str, type[int | float]]] = {
     "smc": {

@@ -13,8 +13,8 @@ from epydemix.population import population as source
 from epydemix.population.population import Population, load_epydemix_population
 
 from epydrop.errors import BadInput, Problem, TryAgain
-from epydrop_stages.suites.epydemix_checks import FILE
-from epydrop_stages.suites.epydemix_tasks import Config
+from epydrop_stages.suites.epydemix.checks import FILE
+from epydrop_stages.suites.epydemix.tasks import Config
 
 _DATA_VERSION = "v1.2.0"  # what epydemix 1.5 loads unless told otherwise
 _LAYERS = ["school", "work", "home", "community"]

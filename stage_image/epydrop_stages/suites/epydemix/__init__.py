@@ -11,13 +11,13 @@ from pathlib import Path
 
 from epydrop.errors import BadInput, Problem
 from epydrop.experiment import Experiment
+from epydrop_stages.results import Result
 from epydrop_stages.suites import Finished, Output, RunFacts, Task, seed_of
-from epydrop_stages.suites.epydemix_checks import FILE, problems_and_warnings, read_files
-from epydrop_stages.suites.epydemix_model import Work
-from epydrop_stages.suites.epydemix_populations import Populations
-from epydrop_stages.suites.epydemix_run import run_work, try_work
-from epydrop_stages.suites.epydemix_tasks import Config, Point, parameter_names, points
-from epydrop_stages.suites.results import Result
+from epydrop_stages.suites.epydemix.checks import FILE, problems_and_warnings, read_files
+from epydrop_stages.suites.epydemix.model import Work
+from epydrop_stages.suites.epydemix.populations import Populations
+from epydrop_stages.suites.epydemix.run import run_work, try_work
+from epydrop_stages.suites.epydemix.tasks import Config, Point, parameter_names, points
 
 _log = logging.getLogger("epydrop.stages.epydemix")
 
@@ -47,7 +47,7 @@ def run(task: Task) -> Result:
 
 def report(results: Iterable[Finished], experiment: Experiment, facts: RunFacts, workspace: Path) -> Iterator[Output]:
     """Tables, and a report that needs nothing but itself."""
-    from epydrop_stages.publish import publish  # noqa: PLC0415 - pyarrow and matplotlib start threads
+    from epydrop_stages.suites.epydemix.publish import publish  # noqa: PLC0415 - pyarrow and matplotlib start threads
 
     return publish(results, experiment, facts, workspace)
 

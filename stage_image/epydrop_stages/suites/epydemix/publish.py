@@ -11,11 +11,11 @@ import numpy as np
 
 from epydrop.experiment import Experiment
 from epydrop_stages.pools import Pool, pools, weighted_quantiles
-from epydrop_stages.report import Report
+from epydrop_stages.report.page import Report
+from epydrop_stages.results import Posterior, Result, Trajectories
 from epydrop_stages.suites import Finished, Output, RunFacts, TaskLine
-from epydrop_stages.suites.epydemix_tasks import parameter_names, points
-from epydrop_stages.suites.epydemix_variables import prior_names, variable_names
-from epydrop_stages.suites.results import Posterior, Result, Trajectories
+from epydrop_stages.suites.epydemix.tasks import parameter_names, points
+from epydrop_stages.suites.epydemix.variables import prior_names, variable_names
 from epydrop_stages.tables import Table
 
 
