@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
 PIP := .venv/bin/python -m pip install --disable-pip-version-check -q
 UV_COMPILE := .venv/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 \
-	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE) pyproject.toml
+	--no-emit-index-url --no-emit-find-links --no-strip-extras --custom-compile-command "make lock" $(UPGRADE) pyproject.toml
 
 MADE := .venv/.made
 LOCAL := .venv/.local
