@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from epydrop.errors import BadInput
-from epydrop.experiment import Experiment, no_files, read_experiment, referenced_files, source, task_count, yaml_nodes
+from epydrop.experiment import Experiment, no_files, read_experiment, referenced_files, source, yaml_nodes
 from epydrop.names import Stage
 
 FILE = "experiment.yaml"
@@ -42,7 +42,7 @@ def test_only_the_model_is_needed_and_the_rest_has_defaults():
     assert experiment.outputs.quantiles == (0.025, 0.25, 0.5, 0.75, 0.975)
     assert experiment.outputs.formats == ("csv.gz", "parquet")
     assert (experiment.run.max_parallelism, experiment.run.max_wait, experiment.run.max_attempts) == (100, 21_600, 3)
-    assert task_count(experiment) == 1
+    assert set(experiment.tasks.factors.values()) == {1}
 
 
 def test_the_stages_have_the_sizes_of_the_design():
@@ -73,7 +73,7 @@ def test_the_tasks_are_all_combinations():
         "  lhs: {n: 5, ranges: {a.c: [0, 1e-3]}}\n  chains: 7\n"
     )
 
-    assert task_count(experiment) == 2 * 3 * 5 * 7
+    assert list(experiment.tasks.factors.values()) == [2, 3, 5, 7]
     assert experiment.tasks.lhs.ranges == {"a.c": (0.0, 0.001)}
 
 
@@ -189,15 +189,39 @@ def test_yaml_that_hurts_people_is_refused(text, expected):
             "run: {stages: {builder: {tasks_per_vm: 2}}}",
             "2:26: 'tasks_per_vm' is not a key of 'run.stages.builder'",
         ),
-        ("source: {repo: a/b}", "2:1: 'source' is not supported by this version"),
-        ("config: {}", "2:1: 'config' is not supported by this version"),
-        ("outputs: {hub: {}}", "2:11: 'outputs.hub' is not supported by this version"),
+        ("config: {}", "2:9: config: 'config' belongs to the suite 'epymodelingsuite', and this is 'epydemix'"),
+        ("source: {repo: a}", "2:16: source.repo: expected 'owner/name', https://... or file:///..., got 'a'"),
+        ("source: {repo: a/b, ref: a..b}", "2:26: source.ref: expected a branch, a tag or a commit, got 'a..b'"),
+        ("outputs: {hub: {}}", "2:11: outputs.hub: 'reference_date' is missing"),
+        (
+            "outputs: {hub: {reference_date: 2026-11-27}}",
+            "2:33: outputs.hub.reference_date: expected a Saturday, got Friday, 2026-11-27 (the Saturday of",
+        ),
+        ("outputs: {hub: {reference_date: 2026-11-28}}", "2:16: outputs.hub: a hub file needs 'data' and"),
+        ("outputs: {hub: {reference_date: soon}}", "2:33: outputs.hub.reference_date: expected a date such as"),
+        ("scenarios: {a: {}}", "2:12: scenarios: scenarios are projected from a calibration"),
+        (
+            "scenarios: {a: {paramters: {}}}",
+            "2:28: scenarios.a.paramters: 'paramters' is not a section that a scenario changes",
+        ),
+        (
+            "data: {file: x.csv, fitting_window: {start_date: 2026-01-03, end_date: 2026-01-10}}",
+            "2:7: data: data are for a calibration, and the model has none",
+        ),
+        (
+            "data: {file: x.csv, period: weeks, fitting_window: {start_date: 2026-01-03, end_date: 2026-01-10}}",
+            "2:29: data.period: expected 'day' or 'week', got 'weeks' (did you mean 'week'?)",
+        ),
         ("run: {max_cost_usd: 5}", "2:7: 'run.max_cost_usd' is not supported by this version"),
         ("run: {deadline: 2026-11-28}", "2:7: 'run.deadline' is not supported by this version"),
         ("exp_id: /a", "2:9: exp_id: expected letters, digits, '.', '-' and '_', in parts divided by '/', got '/a'"),
         ("exp_id: 5", "2:9: exp_id: expected text, got 5 (put it in quotes)"),
-        ("suite: epymodelingsuite", "2:8: suite: this version does not run the suite 'epymodelingsuite' yet"),
-        ("suite: epidemix", "2:8: suite: expected 'epydemix', got 'epidemix' (did you mean 'epydemix'?)"),
+        ("suite: epymodelingsuite", "1:8: model: 'model' belongs to the suite 'epydemix'"),
+        ("suite: epymodel", "2:8: suite: expected 'epydemix' or 'epymodelingsuite', got 'epymodel'"),
+        (
+            "suite: epidemix",
+            "2:8: suite: expected 'epydemix' or 'epymodelingsuite', got 'epidemix' (did you mean 'epydemix'?)",
+        ),
         ("seed: -1", "2:7: seed: expected at least 0, got -1"),
         ("seed: 9223372036854775808", "2:7: seed: expected at most 9223372036854775807, got 9223372036854775808"),
         ("seed: ten", "2:7: seed: expected a whole number, got 'ten'"),

@@ -4,6 +4,6 @@
 """
 
 from epydrop.experiment.data_files import no_files
-from epydrop.experiment.schema import Experiment, RunSection, read_experiment, referenced_files, task_count
+from epydrop.experiment.schema import Experiment, RunSection, read_experiment, referenced_files
 
-__all__ = ["Experiment", "RunSection", "no_files", "read_experiment", "referenced_files", "task_count"]
+__all__ = ["Experiment", "RunSection", "no_files", "read_experiment", "referenced_files"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from datetime import date, timedelta
 from itertools import pairwise
 from math import prod
 from typing import Any
@@ -14,9 +15,10 @@ from epydrop.experiment.problems import Finding, did_you_mean, refuse
 from epydrop.experiment.source import describe
 from epydrop.experiment.yaml_scalars import short
 
-SUITES = ("epydemix",)
-LATER_SUITES = ("epymodelingsuite",)
+SUITES = ("epydemix", "epymodelingsuite")
 FORMATS = ("csv.gz", "parquet")
+PERIODS = ("week", "day")
+SCENARIO_KEYS = ("parameters", "interventions", "overrides")
 MAX_LABELS = 20
 OWN_LABELS = {"component", "managed-by", "stage", "exp_id", "run_id", "attempt", "orders", "environment"}
 
@@ -25,6 +27,10 @@ _DURATION = re.compile(r"(\d{1,9})([smhd])", re.ASCII)
 _IMAGE = re.compile(r"sha256:[0-9a-f]{64}")
 _PATH = re.compile(r"[^.\s]+(\.[^.\s]+)*")
 _LABEL_KEY = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+_GITHUB = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+")
+_REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+-]*")
+_MODEL_ID = re.compile(r"[A-Za-z0-9_]{1,15}-[A-Za-z0-9_]{1,15}")
+_SATURDAY = 5
 _UNCOUNTABLE = 10**15
 _SEED = "simulation.seed"
 _SEED_HINT = "the seed stands at the top level"
@@ -51,10 +57,9 @@ def exp_id(value: str) -> str:
 
 def suite(value: str) -> str:
     """The modelling code that this version can call."""
-    if value in LATER_SUITES:
-        refuse([Finding(f"this version does not run the suite '{value}' yet")])
     if value not in SUITES:
-        refuse([Finding(f"expected '{SUITES[0]}', got {describe(value)}", did_you_mean(value, SUITES))])
+        known = " or ".join(f"'{one}'" for one in SUITES)
+        refuse([Finding(f"expected {known}, got {describe(value)}", did_you_mean(value, SUITES))])
     return value
 
 
@@ -161,6 +166,75 @@ def formats(values: tuple[str, ...]) -> tuple[str, ...]:
     )
     refuse([*_at_least_one(values, "format"), *others, *_repeated(values)])
     return values
+
+
+def repository(value: str) -> str:
+    """``owner/name`` on GitHub, or a https:// or file:// address without a token in it."""
+    if value.startswith("https://") and "@" in value.removeprefix("https://").partition("/")[0]:
+        refuse([Finding("an address must not hold a user or a token", "the builder takes the token from GITHUB_PAT")])
+    if not (_GITHUB.fullmatch(value) or re.match(r"(https://[^/\s]+/|file:///)\S+", value)):
+        refuse([Finding(f"expected 'owner/name', https://... or file:///..., got {describe(value)}")])
+    return value
+
+
+def ref(value: str) -> str:
+    """The name of a branch, tag or commit; nothing that git could take for an option or a range."""
+    if not _REF.fullmatch(value) or ".." in value or value.endswith((".lock", "/", ".")):
+        refuse([Finding(f"expected a branch, a tag or a commit, got {describe(value)}")])
+    return value
+
+
+def backwards(start: date, end: date) -> Iterator[Finding]:
+    """A window that ends before it begins."""
+    if end < start:
+        yield Finding(f"expected a date from {start} on, got {end}", at=("end_date",))
+
+
+def period(value: str) -> str:
+    """The time that one observation counts."""
+    if value not in PERIODS:
+        refuse([Finding(f"expected 'day' or 'week', got {describe(value)}", did_you_mean(value, PERIODS))])
+    return value
+
+
+def hub_format(value: str) -> str:
+    """The hubs whose files we know."""
+    if value != "flusight":
+        refuse([Finding(f"expected 'flusight', got {describe(value)}", did_you_mean(value, ["flusight"]))])
+    return value
+
+
+def saturday(value: date) -> date:
+    """The hub's weeks end on Saturdays."""
+    if value.weekday() != _SATURDAY:
+        hint = f"the Saturday of that week is {value + timedelta((_SATURDAY - value.weekday()) % 7)}"
+        refuse([Finding(f"expected a Saturday, got {value:%A}, {value}", hint)])
+    return value
+
+
+def model_id(value: str) -> str:
+    """The hub's rule for ``team-model``."""
+    if not _MODEL_ID.fullmatch(value):
+        hint = "two names of at most 15 letters, digits and '_', with one '-' between them"
+        refuse([Finding(f"expected 'team-model', got {describe(value)}", hint)])
+    return value
+
+
+def scenarios(values: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Names, each with the sections of the model that it changes."""
+    refuse(_odd_scenarios(values))
+    return values
+
+
+def _odd_scenarios(values: dict[str, dict[str, Any]]) -> Iterator[Finding]:
+    for name, overlay in values.items():
+        if not name.strip():
+            yield Finding("expected a name, got blank text", at=(name,))
+        for key in overlay:
+            if key not in SCENARIO_KEYS:
+                known = ", ".join(SCENARIO_KEYS)
+                message = f"{describe(key)} is not a section that a scenario changes (those are {known})"
+                yield Finding(message, did_you_mean(key, SCENARIO_KEYS), (name, key))
 
 
 def labels(values: dict[str, str]) -> dict[str, str]:

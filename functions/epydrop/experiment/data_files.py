@@ -35,12 +35,36 @@ def references(document: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
         schedule = _inside(transition, "schedule")
         if isinstance(schedule, str):
             yield ("model", *_TRANSITIONS, index, "schedule"), schedule
+    observed = _inside(document, "data", "file")
+    if isinstance(observed, str):
+        yield ("data", "file"), observed
+    yield from _config_files(document)
     grid = _inside(document, "tasks", "grid")
     for path, values in grid.items() if isinstance(grid, Mapping) else ():
         if _FILE_PATHS.fullmatch(path) and isinstance(values, list):
             yield from (
                 (("tasks", "grid", path, index), one) for index, one in enumerate(values) if isinstance(one, str)
             )
+
+
+def _config_files(document: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+    """The files of epymodelingsuite's configuration, and those that an inline part of it names."""
+    config = _inside(document, "config")
+    for part, value in config.items() if isinstance(config, Mapping) else ():
+        if isinstance(value, str):
+            yield ("config", part), value
+        else:
+            yield from ((("config", part, *path), name) for path, name in named_paths(value))
+
+
+def named_paths(value: object) -> Iterator[tuple[Path, str]]:
+    """Every text below a key that ends in ``_path``: that is how epymodelingsuite names data files."""
+    items = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    for key, child in items:
+        if isinstance(child, str) and str(key).endswith("_path"):
+            yield (key,), child
+        else:
+            yield from (((key, *path), name) for path, name in named_paths(child))
 
 
 def name_fault(name: str) -> str:

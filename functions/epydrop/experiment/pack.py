@@ -34,7 +34,7 @@ def pack(path: Path, settings: Sequence[str] = ()) -> tuple[str, bytes]:
     experiment = check(source, path.stem, lambda name: _why_missing(path.parent, name))
     if settings:
         data = write_yaml(source.plain())
-    files = sorted(set(referenced_files(experiment).values()))
+    files = sorted({name for name in referenced_files(experiment).values() if (path.parent / name).is_file()})
     if not files:
         return path.name, data
     contents = {EXPERIMENT_NAMES[0]: data}

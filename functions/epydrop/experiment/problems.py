@@ -20,11 +20,8 @@ from epydrop.experiment.yaml_scalars import short
 # Keys of the design that nothing acts on yet.
 _LATER: frozenset[Path] = frozenset(
     {
-        ("source",),
-        ("config",),
         ("max_cost_usd",),
         ("deadline",),
-        ("outputs", "hub"),
         ("run", "max_cost_usd"),
         ("run", "deadline"),
     }
@@ -38,6 +35,7 @@ _KINDS = {
     "tuple": "a list",
     "dict": "keys and values",
     "model": "keys and values",
+    "date": "a date such as 2026-11-28",
 }
 
 _LIMITS = {

@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
 from epydrop import machines
 from epydrop.errors import BadInput, Problem
-from epydrop.experiment import checks
+from epydrop.experiment import agreement, checks
 from epydrop.experiment.data_files import WhyMissing, name_fault, normal_name, references
 from epydrop.experiment.problems import problems_of, refuse
+from epydrop.experiment.sections import Config, Data, Hub, Repository, Section
 from epydrop.experiment.source import Source, first_of, read_source
 from epydrop.experiment.yaml_writer import write_yaml
 from epydrop.names import Stage
@@ -36,12 +37,6 @@ MemoryMib = Annotated[int, Field(ge=1, le=16_000_000)]
 MachineType = Annotated[str, AfterValidator(checks.machine_type)]
 
 
-class Section(BaseModel):
-    """A part of the file: no key is silently ignored, no value is silently converted."""
-
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
-
-
 class Lhs(Section):
     """A Latin hypercube: ``n`` points in the box of the ranges."""
 
@@ -57,7 +52,7 @@ class Tasks(Section):
     populations: Annotated[tuple[str, ...], AfterValidator(checks.some_names)] | None = None
     grid: Annotated[
         dict[str, Annotated[tuple[Any, ...], AfterValidator(checks.scalars)]], AfterValidator(checks.paths)
-    ] = {}
+    ] = Field(default_factory=dict)
     lhs: Lhs | None = None
     chains: int = Field(default=1, ge=1)
 
@@ -86,6 +81,7 @@ class Outputs(Section):
     trajectories: bool = True
     posteriors: bool = True
     formats: Annotated[tuple[str, ...], AfterValidator(checks.formats)] = checks.FORMATS
+    hub: Hub | None = None
 
 
 class StageSection(Section):
@@ -155,7 +151,7 @@ class RunSection(Section):
     max_wait: Seconds = 6 * 3600
     spot: bool = False
     image: Annotated[str, AfterValidator(checks.image)] | None = None
-    labels: Annotated[dict[str, str], AfterValidator(checks.labels)] = {}
+    labels: Annotated[dict[str, str], AfterValidator(checks.labels)] = Field(default_factory=dict)
     stages: Stages = Stages()
 
     def resources(self, stage: Stage) -> Resources:
@@ -171,7 +167,11 @@ class Experiment(Section):
     exp_id: Annotated[str, AfterValidator(checks.exp_id)]
     suite: Annotated[str, AfterValidator(checks.suite)] = checks.SUITES[0]
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = None
-    model: Annotated[dict[str, Any], AfterValidator(checks.model)]
+    source: Repository | None = None
+    config: Config | None = None
+    model: Annotated[dict[str, Any], AfterValidator(checks.model)] | None = None
+    data: Data | None = None
+    scenarios: Annotated[dict[str, dict[str, Any]], AfterValidator(checks.scenarios)] = Field(default_factory=dict)
     tasks: Tasks = Tasks()
     outputs: Outputs = Outputs()
     run: RunSection = RunSection()
@@ -179,7 +179,14 @@ class Experiment(Section):
     @model_validator(mode="after")
     def _agrees(self) -> Self:
         refuse(checks.unknown_required(self.run.required, self.tasks.populations))
+        refuse(agreement.contradictions(self.suite, self.model_dump(), self._changed))
         return self
+
+    @property
+    def _changed(self) -> set[str]:
+        """The sections that say anything other than the default."""
+        fields = type(self).model_fields.items()
+        return {name for name, field in fields if getattr(self, name) != field.get_default(call_default_factory=True)}
 
     def to_yaml(self) -> bytes:
         """The experiment with every default written out; ``read_experiment`` gives it back unchanged."""
@@ -217,11 +224,6 @@ def check(source: Source, default_exp_id: str, why_missing: WhyMissing | None = 
     return experiment
 
 
-def task_count(experiment: Experiment) -> int:
-    """How many tasks the runner will have."""
-    return prod(experiment.tasks.factors.values())
-
-
 def referenced_files(experiment: Experiment) -> dict[str, str]:
     """The data files that the experiment needs: dotted path in the file -> name as a bundle has it."""
     found = references(experiment.model_dump(mode="json"))
@@ -230,6 +232,8 @@ def referenced_files(experiment: Experiment) -> dict[str, str]:
 
 def _file_problems(source: Source, document: dict[str, Any], why_missing: WhyMissing | None) -> list[Problem]:
     problems = []
+    if document.get("source") is not None:  # the repository may hold what the bundle does not; the builder will see
+        why_missing = None
     for path, name in references(document):
         fault = name_fault(name) or (why_missing(normal_name(name)) if why_missing else "")
         if fault:

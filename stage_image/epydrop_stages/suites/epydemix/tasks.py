@@ -36,7 +36,7 @@ class Point:
 
 def points(experiment: Experiment) -> Iterator[Point]:
     """All points, ordered by location, then grid, then hypercube. Raises BadInput for a path that leads nowhere."""
-    base = plain(dict(experiment.model))
+    base = plain(dict(experiment.model or {}))
     combinations = _combinations(experiment)
     for location in _locations(experiment, base):
         for parameters in combinations:
