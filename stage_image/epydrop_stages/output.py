@@ -7,8 +7,10 @@ import json
 import logging
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from epydrop.documents import from_json, to_json
 from epydrop.errors import EpydropError, NotGenuine, NotThere
@@ -44,14 +46,20 @@ def run(context: TaskContext) -> bool:
     facts = gather_facts(context, manifest, lines, suite.warnings(experiment))
     with tempfile.TemporaryDirectory() as folder:
         results = _results(context, lines)
-        outputs = list(suite.report(results, experiment, facts, Path(folder)))
-        for _ in results:  # a suite may stop early; what it did not look at is still verified
+        points = (list(same) for _, same in groupby(results, key=_point_of))
+        digests = (suite.digest(point, experiment, facts) for point in points)
+        outputs = list(suite.report(digests, experiment, facts, Path(folder)))
+        for _ in digests:  # a suite may stop early; what it did not look at is still verified
             pass
         files = {output.name: _publish(context, output) for output in outputs}
     context.store.write(RUN_METADATA, run_metadata(context, experiment, facts))
     _complete(context, files)
     _log.info("published %d files in %s", len(files), context.orders.outputs)
     return True
+
+
+def _point_of(finished: Finished) -> tuple[str, Mapping[str, Any]]:
+    return finished.task.key.location, finished.task.key.parameters
 
 
 def _tasks(context: TaskContext) -> tuple[Manifest, list[TaskLine]]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -34,7 +33,8 @@ class Pool:
         for position, first in enumerate(self.first.trajectories):
             same = [result.trajectories[position] for result in results]
             variables = {name: np.concatenate([part.variables[name] for part in same]) for name in first.variables}
-            yield Trajectories(first.kind, first.dates, variables, _pooled([part.weights for part in same]))
+            weights = _pooled([part.weights for part in same])
+            yield Trajectories(first.kind, first.dates, variables, weights, first.scenario)
 
     def posterior(self) -> Posterior | None:
         """The particles of all chains in one."""
@@ -45,12 +45,10 @@ class Pool:
         return Posterior(values, _pooled([p.weights for p in parts]), np.concatenate([p.distances for p in parts]))
 
 
-def pools(results: Iterable[Finished]) -> Iterator[Pool]:
-    """Results in the order of their indices, gathered by point: one point in memory at a time."""
-    for _, same in groupby(results, key=lambda finished: (finished.task.key.location, finished.task.key.parameters)):
-        chains = [(finished.task, finished.result) for finished in same]
-        key = chains[0][0].key
-        yield Pool(key.location, key.parameters, chains)
+def pool_of(results: Sequence[Finished]) -> Pool:
+    """The results of one point."""
+    key = results[0].task.key
+    return Pool(key.location, key.parameters, [(finished.task, finished.result) for finished in results])
 
 
 def _pooled(weights: Sequence[Floats]) -> Floats:

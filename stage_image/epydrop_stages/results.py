@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from epydrop_stages.observations import Observations
 
 Floats = npt.NDArray[np.float64]
 Days = npt.NDArray[np.datetime64]
@@ -14,7 +18,7 @@ Days = npt.NDArray[np.datetime64]
 
 @dataclass(frozen=True)
 class Trajectories:
-    """Simulations of one kind ('simulation', 'calibration' or 'projection').
+    """Simulations of one kind ('simulation', 'calibration' or 'projection'); ``scenario`` tells projections apart.
 
     ``dates`` has shape (days,), each array of ``variables`` (simulations, days) in people, ``weights``
     (simulations,) with sum 1.
@@ -24,6 +28,7 @@ class Trajectories:
     dates: Days
     variables: Mapping[str, Floats]
     weights: Floats
+    scenario: str = ""
 
 
 @dataclass(frozen=True)
@@ -37,11 +42,10 @@ class Posterior:
 
 @dataclass(frozen=True)
 class Result:
-    """All that one task computed. ``observed`` lies on the dates of the calibration, in ``target``'s unit."""
+    """All that one task computed."""
 
     trajectories: tuple[Trajectories, ...]
     population: float
     contacts: float  # the spectral radius of the contact matrix, before interventions; 1 in a population without one
     posterior: Posterior | None = None
-    target: str = ""
-    observed: Floats | None = None
+    observed: Observations | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +33,13 @@ def run(task: Task) -> Any:
     return task.seed
 
 
-def report(results: Iterable[Finished], experiment: Any, facts: Any, workspace: Path) -> Iterator[Output]:
+def digest(results: Sequence[Finished], experiment: Any, facts: Any) -> int:
+    return sum(finished.result for finished in results)
+
+
+def report(digests: Iterable[int], experiment: Any, facts: Any, workspace: Path) -> Iterator[Output]:
     path = workspace / "sum.txt"
-    path.write_text(str(sum(finished.result for finished in results)))
+    path.write_text(str(sum(digests)))
     yield Output(path.name, path)
 
 

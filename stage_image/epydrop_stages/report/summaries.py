@@ -127,14 +127,20 @@ def _sum(part: Trajectories, names: Sequence[str]) -> Floats:
 
 def _fans(pool: Pool, main: Trajectories, agents: Sequence[str], infectious: Floats, infections: Floats) -> list[Fan]:
     """What was calibrated, else the infectious; and the new infections."""
-    first = pool.first
-    if first.target and first.target in main.variables:
-        name, values = first.target, main.variables[first.target]
+    observed = pool.first.observed
+    if observed and observed.variable in main.variables:
+        name, values = observed.variable, main.variables[observed.variable]
     else:
         name, values = " + ".join(agents), infectious
     name = name.removesuffix("_total").replace("_", " ")
     return [
-        Fan(name, "people", main.dates, weighted_quantiles(values, main.weights, LEVELS), first.observed),
+        Fan(
+            name,
+            "people",
+            main.dates,
+            weighted_quantiles(values, main.weights, LEVELS),
+            observed.values if observed else None,
+        ),
         Fan("new infections", "people per day", main.dates, weighted_quantiles(infections, main.weights, LEVELS)),
     ]
 

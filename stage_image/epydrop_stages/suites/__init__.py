@@ -1,4 +1,4 @@
-"""What a suite is: three functions in one module, found by the experiment's ``suite``.
+"""What a suite is: a few functions in one module, found by the experiment's ``suite``.
 
 The stages know only this file; one suite's module imports the modelling package it stands for.
 """
@@ -120,10 +120,16 @@ class Suite(Protocol):
     def run(self, task: Task) -> Any:
         """The result of one task: the same bytes for the same task. Raises BadInput if the task cannot be run."""
 
+    def digest(self, results: Sequence[Finished], experiment: Experiment, facts: RunFacts) -> Any:
+        """All that ``report`` needs of the results of one point (same location and parameters, every chain).
+
+        Called in a worker process, so that points are digested side by side; what it returns must pickle.
+        """
+
     def report(
-        self, results: Iterable[Finished], experiment: Experiment, facts: RunFacts, workspace: Path
+        self, digests: Iterable[Any], experiment: Experiment, facts: RunFacts, workspace: Path
     ) -> Iterator[Output]:
-        """Tables, plots and a report, written into ``workspace``; ``results`` come in the order of their indices."""
+        """Tables, plots and a report, written into ``workspace``; ``digests`` come in the order of the tasks."""
 
     def warnings(self, experiment: Experiment) -> list[str]:
         """What is allowed, but perhaps not meant; for the log, the report and the metadata."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import metadata
 from itertools import islice
 from pathlib import Path
 
 from epydrop.errors import BadInput, Problem
 from epydrop.experiment import Experiment
+from epydrop_stages.pools import Pool, pool_of
 from epydrop_stages.results import Result
 from epydrop_stages.suites import Finished, Output, RunFacts, Task, seed_of
 from epydrop_stages.suites.epydemix.checks import FILE, problems_and_warnings, read_files
@@ -45,11 +46,16 @@ def run(task: Task) -> Result:
     return run_work(work, task.seed)
 
 
-def report(results: Iterable[Finished], experiment: Experiment, facts: RunFacts, workspace: Path) -> Iterator[Output]:
+def digest(results: Sequence[Finished], experiment: Experiment, facts: RunFacts) -> Pool:  # noqa: ARG001 - the protocol's
+    """The chains of one point, pooled."""
+    return pool_of(results)
+
+
+def report(digests: Iterable[Pool], experiment: Experiment, facts: RunFacts, workspace: Path) -> Iterator[Output]:
     """Tables, and a report that needs nothing but itself."""
     from epydrop_stages.suites.epydemix.publish import publish  # noqa: PLC0415 - pyarrow and matplotlib start threads
 
-    return publish(results, experiment, facts, workspace)
+    return publish(digests, experiment, facts, workspace)
 
 
 def warnings(experiment: Experiment) -> list[str]:

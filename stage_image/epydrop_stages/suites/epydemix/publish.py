@@ -10,21 +10,21 @@ from typing import Any
 import numpy as np
 
 from epydrop.experiment import Experiment
-from epydrop_stages.pools import Pool, pools, weighted_quantiles
+from epydrop_stages.pools import Pool, weighted_quantiles
 from epydrop_stages.report.page import Report
 from epydrop_stages.results import Posterior, Result, Trajectories
-from epydrop_stages.suites import Finished, Output, RunFacts, TaskLine
+from epydrop_stages.suites import Output, RunFacts, TaskLine
 from epydrop_stages.suites.epydemix.tasks import parameter_names, points
 from epydrop_stages.suites.epydemix.variables import prior_names, variable_names
 from epydrop_stages.tables import Table
 
 
-def publish(results: Iterable[Finished], experiment: Experiment, facts: RunFacts, workspace: Path) -> Iterator[Output]:
+def publish(pools: Iterable[Pool], experiment: Experiment, facts: RunFacts, workspace: Path) -> Iterator[Output]:
     """Tables and report. Only the chains of one point are in memory at a time, and small summaries of the others."""
     report = Report(experiment, facts)
     tables = _Tables(experiment, facts, workspace)
     try:
-        for pool in pools(results):
+        for pool in pools:
             tables.add(pool)
             report.add(pool)
     finally:  # the files are closed also when the results were refused; then nobody publishes them

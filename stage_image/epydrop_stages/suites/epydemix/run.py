@@ -17,6 +17,7 @@ from epydemix.cli.config import DEFAULT_N_PROJECTIONS, DEFAULT_N_SIMULATIONS, bu
 from epydemix.model.simulation_output import Trajectory
 
 from epydrop.errors import BadInput
+from epydrop_stages.observations import Observations
 from epydrop_stages.results import Days, Floats, Posterior, Result, Trajectories
 from epydrop_stages.suites.epydemix.model import Setting, Work, folder_of, prepare
 from epydrop_stages.suites.epydemix.tasks import Config
@@ -84,17 +85,18 @@ def _calibrate(work: Work, folder: Path, seed: int) -> Result:
     observed = load_observed_data(work.config["calibration"], config_dir=folder)
     target = target_of(work.config, setting.simulator()(prior_medians(work.config), np.random.default_rng(0)))
     found = _sample(work.config, setting, observed, target, seed)
-    values = found.get_posterior_distribution()
-    if values is None or values.empty:
+    accepted = found.get_posterior_distribution()
+    if accepted is None or accepted.empty:
         raise BadInput("the calibration accepted no particle: raise epsilon or total_simulations_budget")
     posterior = _posterior(found)
     fitted = [simulation["totals"] for simulation in found.get_selected_trajectories()]
     trajectories = [_collect("calibration", fitted, posterior.weights)]
     if "projection" in work.config:
         trajectories.append(_project(_projection_work(work), folder, found, seed))
-    return Result(
-        tuple(trajectories), setting.size, setting.contacts, posterior, target, np.asarray(observed, dtype=float)
-    )
+    values = np.asarray(observed, dtype=float)
+    dates = trajectories[0].dates
+    seen = Observations(target, "day", dates, values, np.ones(len(dates), dtype=bool))
+    return Result(tuple(trajectories), setting.size, setting.contacts, posterior, seen)
 
 
 def _sample(config: Config, setting: Setting, observed: Floats, target: str, seed: int) -> CalibrationResults:
