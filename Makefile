@@ -61,6 +61,8 @@ lock: $(DEV) ## Lock the dependencies anew; UPGRADE=--upgrade takes newer releas
 	$(UV_COMPILE) --extra dev -o requirements/dev.txt
 	$(UV_COMPILE) --extra local -c requirements/dev.txt -o requirements/local.txt
 	$(UV_COMPILE) --extra stage -c requirements/dev.txt -o requirements/stage.txt
+	$(UV_COMPILE) --extra functions -c requirements/dev.txt -o functions/requirements.txt
+	$(UV_COMPILE) --extra batch-api -c requirements/dev.txt -o requirements/batch-api.txt
 
 .PHONY: clean
 clean: ## Remove .venv, caches and what the demo made
