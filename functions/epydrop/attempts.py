@@ -90,6 +90,7 @@ def next_attempt(
         inputs=run.inputs,
         results=run.results,
         outputs=outputs,
+        output_config=run.output_config if stage is Stage.OUTPUT else {},
         missing=run.missing if stage is Stage.OUTPUT else Indices(),
         causes=_why_missing(run) if stage is Stage.OUTPUT else {},
         overwrite=overwrite or _was_refused(run, indices),

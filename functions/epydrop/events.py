@@ -65,11 +65,12 @@ class RetryRequested:
 
 @dataclass(frozen=True)
 class OutputRequested:
-    """A person wants the output stage of a finished run once more, into a folder of its own."""
+    """A person wants the output stage once more, into a folder of its own; no ``config`` means the experiment's own."""
 
     run_id: str
     kick_id: str
     published: datetime
+    config: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

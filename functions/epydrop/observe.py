@@ -13,8 +13,8 @@ from itertools import islice
 
 from epydrop import names
 from epydrop.documents import UnknownFormat, from_json
-from epydrop.errors import NotThere, Problem
-from epydrop.events import RetryRequested, RunEvent
+from epydrop.errors import BadInput, NotThere, Problem
+from epydrop.events import OutputRequested, RetryRequested, RunEvent
 from epydrop.facts import Facts, ManifestSeen, cause_of
 from epydrop.indices import Indices
 from epydrop.jobs import JobState, JobView
@@ -37,7 +37,9 @@ def observe(run: Run, event: RunEvent, jobs: JobService, objects: ObjectStore) -
     seen = Facts(stage=attempt.stage, attempt=attempt.orders.attempt, job=job)
     if job is not None and not job.state.is_ended:
         return _with_failures_alike(seen, attempt, job, objects)
-    if not run.phase.is_open and not (isinstance(event, RetryRequested) or run.pending):
+    if isinstance(event, OutputRequested) and not run.phase.is_open and run.tasks is not None:
+        seen = replace(seen, problems=_output_problems(event, run, objects))
+    elif not run.phase.is_open and not (isinstance(event, RetryRequested) or run.pending):
         return seen
     causes = _causes(attempt, job, jobs)
     match attempt.stage:
@@ -129,6 +131,18 @@ def _results(run: Run, objects: ObjectStore) -> Indices:
     """The indices whose results are there, by a paged listing."""
     found = (names.parse_result_name(info.name) for info in objects.list(run.results))
     return Indices.of(index for index in found if index is not None)
+
+
+def _output_problems(event: OutputRequested, run: Run, objects: ObjectStore) -> tuple[Problem, ...]:
+    """What is wrong with the configuration of the outputs that a person asks for."""
+    from epydrop.experiment import read_experiment, with_output_config  # noqa: PLC0415 - rare, and slow to import
+
+    try:
+        experiment = read_experiment(objects.read(names.RESOLVED_EXPERIMENT), names.RESOLVED_EXPERIMENT, run.exp_id)
+        with_output_config(experiment, event.config)
+    except BadInput as error:
+        return error.problems
+    return ()
 
 
 # -- why tasks failed ----------------------------------------------------------------------------

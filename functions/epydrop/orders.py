@@ -33,6 +33,7 @@ class Orders:
 
     ``indices`` are the run's task indices, in the order of the job's own; builder and output have only 0.
     ``inputs`` and ``results`` are the folders that the builder and the runner write to.
+    ``output_config`` takes the place of the experiment's own outputs, where a person asked for another set.
     ``missing`` are the results that the output stage does without, and ``causes`` why; any other gap makes it refuse.
     """
 
@@ -49,6 +50,7 @@ class Orders:
     inputs: str
     results: str
     outputs: str = ""
+    output_config: dict[str, object] = field(default_factory=dict)
     missing: Indices = field(default_factory=Indices)
     causes: dict[str, Indices] = field(default_factory=dict)
     overwrite: bool = False

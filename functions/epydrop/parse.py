@@ -32,7 +32,12 @@ from epydrop.run import Changes, Dropped
 FINALIZED = "google.cloud.storage.object.v1.finalized"
 PUBLISHED = "google.cloud.pubsub.topic.v1.messagePublished"
 
-_RETRY_KEYS = {"retry", "from", "memory_mib", "max_run_duration", "spot", "image"}
+_KEYS = {
+    "cancel": {"cancel"},
+    "retry": {"retry", "from", "memory_mib", "max_run_duration", "spot", "image"},
+    "output": {"output", "config"},
+}
+_MAX_CONFIG = 64 * 1024  # bytes; it stands in the run's document, which Firestore bounds at 1 MiB
 _DIGITS = re.compile(r"[0-9]{1,19}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -114,14 +119,14 @@ def _kick(kick: dict[str, Any], kick_id: str, published: datetime) -> Event:
         return CheckRequested(run_id)
     if not kick_id or published is _EPOCH:
         return Ignored(f"the {verb} of {run_id} has no message id or publish time")
-    unknown = set(kick) - (_RETRY_KEYS if verb == "retry" else {verb})
+    unknown = set(kick) - _KEYS[verb]
     if unknown:
         return Ignored(f"the {verb} of {run_id} has unknown keys: {', '.join(sorted(unknown))}")
     match verb:
         case "cancel":
             return CancelRequested(run_id, kick_id, published)
         case "output":
-            return OutputRequested(run_id, kick_id, published)
+            return _output(kick, run_id, kick_id, published)
         case _:
             return _retry(kick, run_id, kick_id, published)
 
@@ -142,6 +147,16 @@ def _retry(kick: dict[str, Any], run_id: str, kick_id: str, published: datetime)
         return Ignored(f"the retry of {run_id} has image {image!r}, expected sha256:...")
     changes = Changes(memory, duration, spot, image)
     return RetryRequested(run_id, kick_id, published, Stage(start) if start else None, changes)
+
+
+def _output(kick: dict[str, Any], run_id: str, kick_id: str, published: datetime) -> Event:
+    config = kick.get("config", {})
+    if not isinstance(config, dict):
+        return Ignored(f"the output of {run_id} has config {config!r}, expected an object such as {{'outputs': ...}}")
+    size = len(json.dumps(config))
+    if size > _MAX_CONFIG:
+        return Ignored(f"the output of {run_id} has a config of {size} bytes, at most {_MAX_CONFIG} are taken")
+    return OutputRequested(run_id, kick_id, published, config)
 
 
 # -- parts ---------------------------------------------------------------------------------------

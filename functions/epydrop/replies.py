@@ -24,7 +24,7 @@ def reply_json(run: Run) -> bytes:
         "reason": run.reason,
         "problems": run.problems,
         "run_url": run.run_url,
-        "outputs_url": run.run_url + run.outputs if run.phase is Phase.SUCCEEDED else None,
+        "outputs_url": run.run_url + run.published if run.published else None,
         "tasks": run.tasks,
         "partial": run.is_partial,
         "missing": str(run.missing) if run.phase is Phase.SUCCEEDED else None,
@@ -39,8 +39,8 @@ def reply_markdown(run: Run) -> bytes:
     lines = [f"# {run.exp_id}: {headline}", "", f"Run `{run.run_id}`: {run.reason}.", ""]
     lines += [f"- {problem}" for problem in run.problems]
     lines += [f"- {group}" for group in run.failures]
-    if run.phase is Phase.SUCCEEDED:
-        lines.append(f"Outputs: {run.run_url}{run.outputs}")
+    if run.published:
+        lines.append(f"Outputs: {run.run_url}{run.published}")
     elif run.phase.is_open:
         lines.append(f"Its files appear under {run.run_url}")
     return "\n".join(lines).rstrip().encode() + b"\n"

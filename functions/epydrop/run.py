@@ -169,6 +169,8 @@ class Run:
     locations: dict[str, tuple[int, int]] = field(default_factory=dict)  # of the required ones only
     missing: Indices = field(default_factory=Indices)
     outputs: str = ""
+    output_config: dict[str, object] = field(default_factory=dict)  # of the set of outputs that was asked for last
+    published: str = ""  # the newest set of outputs that is whole
     cause: Cause | None = None
     failures: tuple[FailureGroup, ...] = ()
     problems: tuple[str, ...] = ()
@@ -192,7 +194,10 @@ class Run:
     @property
     def news(self) -> str:
         """What a person should have been told; compared with ``told``."""
-        return f"{self.phase}/{len(self.attempts)}" if self.phase not in _QUIET else "accepted"
+        if self.phase in _QUIET:
+            return "accepted"
+        refused = f"/{self.kicks[-1]}" if self.problems and self.kicks else ""  # a kick that asked for what cannot be
+        return f"{self.phase}/{len(self.attempts)}{refused}"
 
     def attempts_of(self, stage: Stage) -> tuple[Attempt, ...]:
         """The attempts of one stage, oldest first."""

@@ -182,6 +182,17 @@ class Situation:
         return isinstance(self.event, OutputRequested)
 
     @property
+    def output_config(self) -> dict[str, object]:
+        """The configuration of the outputs that this event asks for."""
+        return self.event.config if isinstance(self.event, OutputRequested) else {}
+
+    @property
+    def may_publish(self) -> bool:
+        """The results are there, so that outputs can be made of them."""
+        attempt = self.run.current
+        return attempt is not None and attempt.stage is Stage.OUTPUT and not self.facts.refused and self.is_enough
+
+    @property
     def asked_retry(self) -> Retry | None:
         """The retry that this event asks for."""
         if not isinstance(self.event, RetryRequested):

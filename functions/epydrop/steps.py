@@ -119,7 +119,7 @@ def succeed(it: Situation) -> Step:
     """The outputs are whole."""
     gaps = f" without {len(it.run.missing)} of {it.run.tasks} results" if it.run.missing else ""
     step = end(it, Phase.SUCCEEDED, f"the outputs are complete{gaps}")
-    return replace(step, run=replace(step.run, failures=it.run.failures))
+    return replace(step, run=replace(step.run, failures=it.run.failures, published=it.run.outputs))
 
 
 def fail(it: Situation) -> Step:
@@ -131,7 +131,8 @@ def fail(it: Situation) -> Step:
     gaps = f"{len(it.missing)} of {it.run.tasks} results are missing: " if it.attempt.stage is Stage.RUNNER else ""
     causes = it.attempt.causes or {Cause.CODE: Indices()}
     worst = max(causes, key=lambda cause: len(causes[cause]))
-    return end(it, Phase.FAILED, f"the {it.attempt.stage} failed: {gaps}{detail}", cause=worst)
+    standing = f"; the outputs in {it.run.published} stand" if it.run.published else ""
+    return end(it, Phase.FAILED, f"the {it.attempt.stage} failed: {gaps}{detail}{standing}", cause=worst)
 
 
 def fail_alike(it: Situation) -> Step:
@@ -205,9 +206,17 @@ def keep_retry(it: Situation) -> Step:
 
 def output_again(it: Situation) -> Step:
     """Another folder of outputs beside the ones there are."""
-    run = replace(it.run, kicked_after=len(it.run.attempts))
+    run = replace(it.run, kicked_after=len(it.run.attempts), output_config=it.output_config, problems=())
     attempt = next_attempt(run, Stage.OUTPUT, it.now, kick_id=it.kick_id)
     return begin(run, attempt, "another set of outputs was asked for")
+
+
+def refuse_output(it: Situation) -> Step:
+    """What was asked for cannot be made; the person is told, and what is there stays."""
+    problems = tuple(str(problem) for problem in it.facts.problems)
+    return Step(
+        replace(it.run, problems=problems), f"the other outputs that were asked for have {len(problems)} problem(s)"
+    )
 
 
 def resume(it: Situation) -> Step:
@@ -217,6 +226,8 @@ def resume(it: Situation) -> Step:
         raise AssertionError("a row resumed a run that nobody retries")
     stage = stage_to_resume(it, retry)
     run = replace(it.next_run, kicked_after=len(it.run.attempts), problems=())
+    if it.run.phase is Phase.SUCCEEDED:  # what a person asked for beside the experiment's own outputs was made
+        run = replace(run, output_config={})
     resources = fitted(retry.changes.applied_to(run.plan.stages[stage]))
     run = replace(run, plan=replace(run.plan, stages={**run.plan.stages, stage: resources}))
     afresh = retry.scope in (Stage.BUILDER, Stage.RUNNER)
@@ -246,7 +257,7 @@ def stage_to_resume(it: Situation, retry: Retry) -> Stage:
 def new_round(run: Run, stage: Stage) -> Run:
     """Fresh folders for what is computed again, so that old and new results can never mix."""
     number = run.round + 1
-    fresh = replace(run, round=number, results=artifacts_folder(Stage.RUNNER, number))
+    fresh = replace(run, round=number, results=artifacts_folder(Stage.RUNNER, number), published="")
     if stage is Stage.BUILDER:
         return replace(
             fresh, inputs=artifacts_folder(Stage.BUILDER, number), tasks=None, missing=Indices(), locations={}

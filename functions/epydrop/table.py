@@ -185,13 +185,26 @@ TABLE: tuple[Row, ...] = (
         OPEN,
         "retry",
     ),
+    Row("output-invalid", TERMINAL, lambda it: it.is_output_request and it.facts.problems, steps.refuse_output),
+    Row(
+        "output-early",
+        TERMINAL,
+        lambda it: it.is_output_request and it.may_publish and not it.is_at_rest,
+        stay("a job of the run is still alive; ask again when it has ended"),
+    ),
     Row(
         "output-again",
-        (Phase.SUCCEEDED,),
-        lambda it: it.is_output_request and it.is_at_rest,
+        (Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED),
+        lambda it: it.is_output_request and it.may_publish,
         steps.output_again,
         (Phase.OUTPUT,),
         "output asked for",
+    ),
+    Row(
+        "output-needless",
+        TERMINAL,
+        lambda it: it.is_output_request,
+        stay("the results are not there; a retry computes what is missing"),
     ),
     Row(
         "retry-rejected",

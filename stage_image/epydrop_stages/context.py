@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from epydrop.documents import from_json
 from epydrop.errors import NotThere, WiredWrongly
-from epydrop.experiment import Experiment, read_experiment
+from epydrop.experiment import Experiment, read_experiment, with_output_config
 from epydrop.names import RESOLVED_EXPERIMENT, Stage, orders_name
 from epydrop.orders import Orders
 from epydrop_stages.artifacts import Meta
@@ -76,8 +76,10 @@ class TaskContext:
             raise WiredWrongly(f"BATCH_TASK_INDEX is {told.position}; {name} has {len(orders.indices)}") from error
 
     def experiment(self) -> Experiment:
-        """The resolved experiment. Raises BadInput."""
-        return read_experiment(self.store.read(RESOLVED_EXPERIMENT), RESOLVED_EXPERIMENT, self.orders.exp_id)
+        """The resolved experiment, with the outputs that the orders ask for. Raises BadInput."""
+        text = self.store.read(RESOLVED_EXPERIMENT)
+        experiment = read_experiment(text, RESOLVED_EXPERIMENT, self.orders.exp_id)
+        return with_output_config(experiment, self.orders.output_config)
 
     def meta(self, stage: Stage, index: int) -> Meta:
         """What an artifact of this run says of itself: inputs come from the builder, results from the runner."""

@@ -9,9 +9,9 @@ from pathlib import Path
 from zipfile import ZipFile, ZipInfo
 
 import pytest
-from support.one_machine import CALIBRATION, SWEEP, Command, slow, until
+from support.one_machine import CALIBRATION, SWEEP, Command, slow, tables, until
 
-SUBCOMMANDS = ["run", "validate", "runs", "show", "cancel", "retry"]
+SUBCOMMANDS = ["run", "validate", "runs", "show", "cancel", "retry", "rerun-output"]
 
 
 @pytest.fixture
@@ -221,6 +221,41 @@ def test_two_runs_in_one_folder_take_turns(epydrop: Command) -> None:
     assert first.returncode == 0
     assert "waiting: process" in said
     assert "succeeded" in said
+
+
+# -- once more -----------------------------------------------------------------------------------
+
+
+def test_another_set_of_outputs_lies_beside_the_first(epydrop: Command) -> None:
+    """From the same results; a mistake in its file is found before anything is done."""
+    first = epydrop.run(epydrop.file(SWEEP))
+    results = epydrop.results()
+    more = epydrop.file("outputs: {quantiles: [0.1, 0.9], formats: [csv.gz]}", "more.yaml")
+    wrong = epydrop.file("outputs:\n  quantils: [0.1]", "wrong.yaml")
+
+    epydrop("rerun-output", "latest", "--config", more)
+
+    said = epydrop("rerun-output", "latest", "--config", wrong, code=65)
+    second = json.loads(epydrop("show", "latest", "--json"))
+    assert "wrong.yaml:2:3: 'quantils' is not a key of 'outputs'" in said
+    assert second["outputs"] != first["outputs"]
+    assert "quantiles.parquet" in tables(first["outputs"])
+    assert "quantiles.parquet" not in tables(second["outputs"])
+    assert epydrop.results() == results
+
+
+def test_a_run_can_be_computed_again_from_the_beginning(epydrop: Command) -> None:
+    """In folders of its own: nothing of the first time gets into the new outputs, which are the same to the byte."""
+    first = epydrop.run(epydrop.file(SWEEP))
+    results = epydrop.results()
+
+    epydrop("retry", "latest", "--all")
+
+    second = json.loads(epydrop("show", "latest", "--json"))
+    assert tables(second["outputs"]) == tables(first["outputs"])
+    assert epydrop.results() == results
+    assert len(list(epydrop.root.glob("runs/*/*/runner-artifacts-2/result_*"))) == len(results)
+    epydrop("retry", "latest", "--all", "--from", "runner", code=2)
 
 
 # -- help ----------------------------------------------------------------------------------------

@@ -577,6 +577,56 @@ def test_another_set_of_outputs_gets_a_folder_of_its_own() -> None:
     assert decision.run.current.orders.outputs == "outputs/20261122-120000_2/"
 
 
+@pytest.mark.parametrize("phase", [Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED])
+def test_the_orders_of_another_set_of_outputs_carry_its_configuration(phase: Phase) -> None:
+    """And still do when its first attempt is lost; a failed output stage may be given one that works."""
+    run = a_run(phase, published="outputs/20261122-113000/", problems=("an earlier one was wrong",))
+    config = {"outputs": {"quantiles": [0.5]}}
+
+    begun = decided(run, facts_of(run, DONE), kick(OutputRequested, config=config))
+    lost = decided(begun.run, facts_of(begun.run, ENDED, causes={Cause.PREEMPTED: Indices.below(1)}))
+
+    assert (begun.row, lost.row) == ("output-again", "output-lost")
+    assert begun.run.problems == ()
+    assert [each.run.current.orders.output_config for each in (begun, lost)] == [config, config]
+
+
+def test_a_failed_second_set_of_outputs_leaves_the_first_standing() -> None:
+    """The person is told that it stands."""
+    run = a_run(Phase.OUTPUT, published="outputs/20261122-100000/")
+
+    decision = decided(run, facts_of(run, ENDED, causes={Cause.CODE: Indices.below(1)}))
+
+    assert (decision.run.phase, decision.run.published) == (Phase.FAILED, "outputs/20261122-100000/")
+    assert decision.reason.endswith("the outputs in outputs/20261122-100000/ stand")
+
+
+def test_other_outputs_that_cannot_be_made_change_nothing_and_are_told() -> None:
+    """The forecasts that are there stay; the reply names the problems."""
+    run = a_run(Phase.SUCCEEDED)
+    problem = Problem("expected a number", "the output configuration")
+
+    decision = decided(run, facts_of(run, DONE, problems=(problem,)), kick(OutputRequested))
+
+    assert (decision.row, decision.run.phase) == ("output-invalid", Phase.SUCCEEDED)
+    assert decision.run.problems == (str(problem),)
+    assert decision.effects == told(decision.run)
+
+
+def test_other_outputs_wait_for_the_end_of_a_job_that_is_still_alive() -> None:
+    """Two output stages at once would race for the newest set."""
+    run = a_run(Phase.CANCELLED)
+
+    assert decided(run, facts_of(run), kick(OutputRequested)).row == "output-early"
+
+
+def test_other_outputs_of_results_that_are_not_there_are_not_begun() -> None:
+    """A retry would compute them first."""
+    run = a_run(Phase.FAILED, seen(an_attempt(Stage.RUNNER)))
+
+    assert decided(run, facts_of(run, ENDED), kick(OutputRequested)).row == "output-needless"
+
+
 # -- runs that ended -----------------------------------------------------------------------------
 
 
@@ -686,6 +736,7 @@ def situations(draw: st.DrawFn) -> tuple[Run, object, Facts]:
         failures=draw(st.sampled_from([(), (a_failure(),)])),
         counts=draw(st.sampled_from([TaskCounts(pending=4), TaskCounts(failed=25), TaskCounts(succeeded=4)])),
         refusal=draw(st.sampled_from(["", "", "no"])),
+        problems=draw(st.sampled_from([(), (Problem("wrong"),)])),
     )
     event = draw(
         st.sampled_from(
@@ -696,6 +747,7 @@ def situations(draw: st.DrawFn) -> tuple[Run, object, Facts]:
                 kick(),
                 kick(minutes_ago=90),
                 kick(OutputRequested),
+                kick(OutputRequested, config={"outputs": {}}),
                 kick(RetryRequested),
                 *(kick(RetryRequested, from_stage=stage) for stage in Stage),
             ]

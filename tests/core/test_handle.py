@@ -20,6 +20,7 @@ from epydrop.events import (
     FileDropped,
     Ignored,
     JobChanged,
+    OutputRequested,
     RetryRequested,
     SweepRequested,
 )
@@ -233,6 +234,23 @@ def test_a_job_that_is_refused_for_good_becomes_a_failed_run(here: Scene) -> Non
 
     assert here.run().phase is Phase.FAILED
     assert "no such machine type" in here.run().reason
+
+
+def test_other_outputs_that_cannot_be_made_are_told_in_the_reply(here: Scene) -> None:
+    """The run stays as it is; the next request, which can be met, takes the problem away."""
+    here.handle(here.drop())
+    for _ in range(3):
+        here.end_job()
+    published = here.run().published
+
+    here.handle(OutputRequested(here.run().run_id, "kick-1", here.clock, {"outputs": {"quantiles": [2]}}))
+    refused = json.loads(here.reply())
+    here.handle(OutputRequested(here.run().run_id, "kick-2", here.clock, {"outputs": {"quantiles": [0.5]}}))
+
+    assert refused["problems"] == ["the output configuration: outputs.quantiles[0]: expected a number between 0 and 1, got 2"]
+    assert (refused["phase"], refused["outputs_url"]) == ("succeeded", here.run().run_url + published)
+    assert here.run().phase is Phase.OUTPUT
+    assert here.jobs.orders(here.job().spec).output_config == {"outputs": {"quantiles": [0.5]}}
 
 
 def test_a_reply_is_never_written_over_a_newer_one(here: Scene) -> None:

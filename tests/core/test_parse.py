@@ -117,6 +117,7 @@ def test_other_notifications_are_ignored(attributes: dict[str, str]) -> None:
         ({"check": RUN_ID}, CheckRequested(RUN_ID)),
         ({"cancel": RUN_ID}, CancelRequested(RUN_ID, "8001", NOW)),
         ({"output": RUN_ID}, OutputRequested(RUN_ID, "8001", NOW)),
+        ({"output": RUN_ID, "config": {"outputs": {}}}, OutputRequested(RUN_ID, "8001", NOW, {"outputs": {}})),
         ({"retry": RUN_ID}, RetryRequested(RUN_ID, "8001", NOW)),
         ({"retry": RUN_ID, "from": "all"}, RetryRequested(RUN_ID, "8001", NOW, Stage.BUILDER)),
         (
@@ -153,6 +154,8 @@ def test_snake_case_copies_serve_as_well() -> None:
         {"retry": RUN_ID, "max_run_duration": 0},
         {"retry": RUN_ID, "spot": "yes"},
         {"retry": RUN_ID, "image": 7},
+        {"output": RUN_ID, "config": "more.yaml"},
+        {"output": RUN_ID, "config": {"outputs": "x" * 70_000}},
         b"not JSON",
         b"[1]",
         b"[" * 100_000,

@@ -19,9 +19,9 @@ def test_the_state_diagram_is_the_one_printed_from_the_table() -> None:
 
 def test_every_command_of_the_readme_exists() -> None:
     """And every subcommand is in the README."""
-    shown = set(re.findall(r"^    epydrop (\w+)", README, re.MULTILINE))
+    shown = set(re.findall(r"^    epydrop ([\w-]+)", README, re.MULTILINE))
 
-    assert shown == {command.callback.__name__ for command in app.registered_commands}
+    assert shown == {command.callback.__name__.replace("_", "-") for command in app.registered_commands}
 
 
 def test_every_make_target_of_the_readme_exists() -> None:

@@ -200,9 +200,14 @@ class RunsUnderTrouble(RuleBasedStateMachine):
         kick = RetryRequested(self._one(which), f"kick-{next(self.numbers)}", self.clock, start, changes)
         return self._happened(kick, heard=heard)
 
-    @rule(target=events, heard=HEARD, which=st.integers(min_value=0))
-    def ask_for_output(self, heard: bool, which: int) -> Event:
-        kick = OutputRequested(self._one(which), f"kick-{next(self.numbers)}", self.clock)
+    @rule(
+        target=events,
+        heard=HEARD,
+        which=st.integers(min_value=0),
+        config=st.sampled_from([{}, {"outputs": {"quantiles": [0.5]}}, {"outputs": {"quantiles": []}}]),
+    )
+    def ask_for_output(self, heard: bool, which: int, config: dict[str, object]) -> Event:
+        kick = OutputRequested(self._one(which), f"kick-{next(self.numbers)}", self.clock, config)
         return self._happened(kick, heard=heard)
 
     def _one(self, which: int) -> str:

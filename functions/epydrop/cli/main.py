@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import typer
 
-from epydrop.cli.kicks import cancel, retry
+from epydrop.cli.kicks import cancel, rerun_output, retry
 from epydrop.cli.outcome import EXIT_CODES
 from epydrop.cli.run import run
 from epydrop.cli.runs import runs
@@ -24,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (run, validate, runs, show, cancel, retry):
+for command in (run, validate, runs, show, cancel, retry, rerun_output):
     app.command()(command)
 
 

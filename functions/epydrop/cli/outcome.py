@@ -64,8 +64,8 @@ def folder_of(run: Run) -> Path:
 
 def report_of(run: Run) -> Path | None:
     """The report of the newest complete outputs."""
-    report = folder_of(run) / run.outputs / "report.html"
-    return report if run.phase is Phase.SUCCEEDED and report.exists() else None
+    report = folder_of(run) / run.published / "report.html"
+    return report if run.published and report.exists() else None
 
 
 def log_of(run: Run, group: FailureGroup, machine: Machine) -> Path | None:
@@ -102,7 +102,7 @@ def as_document(run: Run) -> dict[str, Any]:
         "failures": [str(group) for group in run.failures],
         "problems": list(run.problems),
         "folder": str(folder_of(run)),
-        "outputs": str(folder_of(run) / run.outputs) if run.phase is Phase.SUCCEEDED else None,
+        "outputs": str(folder_of(run) / run.published) if run.published else None,
         "report": str(report) if report else None,
         "created": run.created.isoformat(),
         "updated": run.updated.isoformat(),

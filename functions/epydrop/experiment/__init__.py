@@ -4,6 +4,7 @@
 """
 
 from epydrop.experiment.data_files import no_files
+from epydrop.experiment.output_config import with_output_config
 from epydrop.experiment.schema import Experiment, RunSection, read_experiment, referenced_files
 
-__all__ = ["Experiment", "RunSection", "no_files", "read_experiment", "referenced_files"]
+__all__ = ["Experiment", "RunSection", "no_files", "read_experiment", "referenced_files", "with_output_config"]

@@ -10,7 +10,7 @@ from epydrop import names
 from epydrop.errors import BadInput, Problem
 from epydrop.experiment.bundle import open_bundle
 from epydrop.experiment.bundle_rules import EXPERIMENT_NAMES, MAX_UNPACKED
-from epydrop.experiment.schema import check, read_experiment, referenced_files
+from epydrop.experiment.schema import experiment_of, read_experiment, referenced_files
 from epydrop.experiment.source import SETTING, read_source
 from epydrop.experiment.yaml_writer import write_yaml
 
@@ -31,7 +31,7 @@ def pack(path: Path, settings: Sequence[str] = ()) -> tuple[str, bytes]:
         _check_zip(path, data, settings)
         return path.name, data
     source = read_source(data, str(path), settings)
-    experiment = check(source, path.stem, lambda name: _why_missing(path.parent, name))
+    experiment = experiment_of(source, path.stem, lambda name: _why_missing(path.parent, name))
     if settings:
         data = write_yaml(source.plain())
     files = sorted({name for name in referenced_files(experiment).values() if (path.parent / name).is_file()})

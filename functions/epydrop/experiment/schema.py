@@ -205,12 +205,19 @@ def read_experiment(
     ``file`` names the text in problems. ``why_missing`` tells why a data file cannot be had, or nothing when it can;
     without it only the names are checked. Raises BadInput with all problems.
     """
-    return check(read_source(text, file, settings), default_exp_id, why_missing)
+    return experiment_of(read_source(text, file, settings), default_exp_id, why_missing)
 
 
-def check(source: Source, default_exp_id: str, why_missing: WhyMissing | None = None) -> Experiment:
-    """The experiment that a file holds. Raises BadInput with all problems, those with a line in the order of lines."""
-    document = {"exp_id": default_exp_id, **source.plain()}
+def experiment_of(source: Source, default_exp_id: str, why_missing: WhyMissing | None = None) -> Experiment:
+    """The experiment that a file holds, as ``check`` does it."""
+    return check(source, {"exp_id": default_exp_id, **source.plain()}, why_missing)
+
+
+def check(source: Source, document: dict[str, Any], why_missing: WhyMissing | None = None) -> Experiment:
+    """The document as an experiment; ``source`` is the file that says where each part of it stands.
+
+    Raises BadInput with all problems, those with a line in the order of lines.
+    """
     problems = [*source.problems, *_file_problems(source, document, why_missing)]
     experiment = None
     try:

@@ -5,7 +5,7 @@ Knows YAML and ``--set key=value``, and nothing of what the keys mean.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -70,6 +70,20 @@ def read_source(text: bytes, file: str, settings: Sequence[str] = ()) -> Source:
     for setting in settings:
         _apply(source, setting)
     return source
+
+
+def source_of(document: Mapping[str, Any], name: str) -> Source:
+    """A mapping that comes from no file: its problems have no lines."""
+    place = Place(name)
+    return Source(name, _node_of(document, place), [])
+
+
+def _node_of(value: object, place: Place) -> Node:
+    if isinstance(value, Mapping):
+        return Node({str(key): Entry(place, _node_of(child, place)) for key, child in value.items()}, place)
+    if isinstance(value, list):
+        return Node([_node_of(child, place) for child in value], place)
+    return Node(value, place)
 
 
 def first_of(problems: Sequence[Problem]) -> list[Problem]:
