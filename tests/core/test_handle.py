@@ -247,7 +247,8 @@ def test_other_outputs_that_cannot_be_made_are_told_in_the_reply(here: Scene) ->
     refused = json.loads(here.reply())
     here.handle(OutputRequested(here.run().run_id, "kick-2", here.clock, {"outputs": {"quantiles": [0.5]}}))
 
-    assert refused["problems"] == ["the output configuration: outputs.quantiles[0]: expected a number between 0 and 1, got 2"]
+    (problem,) = refused["problems"]
+    assert problem == "the output configuration: outputs.quantiles[0]: expected a number between 0 and 1, got 2"
     assert (refused["phase"], refused["outputs_url"]) == ("succeeded", here.run().run_url + published)
     assert here.run().phase is Phase.OUTPUT
     assert here.jobs.orders(here.job().spec).output_config == {"outputs": {"quantiles": [0.5]}}
