@@ -27,12 +27,16 @@ class Pool:
         """Any of the results, for what all have in common."""
         return self.chains[0][1]
 
-    def trajectories(self) -> Iterator[Trajectories]:
-        """Each kind of trajectories, all chains in one; every chain counts the same, whatever its number of runs."""
+    def trajectories(self, only: str = "") -> Iterator[Trajectories]:
+        """Each kind of trajectories, all chains in one; every chain counts the same, whatever its number of runs.
+
+        ``only`` names the one variable that is wanted, by default all are.
+        """
         results = [result for _, result in self.chains]
         for position, first in enumerate(self.first.trajectories):
             same = [result.trajectories[position] for result in results]
-            variables = {name: np.concatenate([part.variables[name] for part in same]) for name in first.variables}
+            names = [only] if only else list(first.variables)
+            variables = {name: np.concatenate([part.variables[name] for part in same]) for name in names}
             weights = _pooled([part.weights for part in same])
             yield Trajectories(first.kind, first.dates, variables, weights, first.scenario)
 

@@ -18,7 +18,7 @@ from epydrop.experiment.yaml_scalars import short
 SUITES = ("epydemix", "epymodelingsuite")
 FORMATS = ("csv.gz", "parquet")
 PERIODS = ("week", "day")
-SCENARIO_KEYS = ("parameters", "interventions", "overrides")
+SCENARIO_KEYS = {"parameters": dict, "interventions": list, "overrides": list}
 MAX_LABELS = 20
 OWN_LABELS = {"component", "managed-by", "stage", "exp_id", "run_id", "attempt", "orders", "environment"}
 
@@ -230,11 +230,14 @@ def _odd_scenarios(values: dict[str, dict[str, Any]]) -> Iterator[Finding]:
     for name, overlay in values.items():
         if not name.strip():
             yield Finding("expected a name, got blank text", at=(name,))
-        for key in overlay:
+        for key, section in overlay.items():
             if key not in SCENARIO_KEYS:
                 known = ", ".join(SCENARIO_KEYS)
                 message = f"{describe(key)} is not a section that a scenario changes (those are {known})"
                 yield Finding(message, did_you_mean(key, SCENARIO_KEYS), (name, key))
+            elif not isinstance(section, SCENARIO_KEYS[key]):
+                kind = "a list" if SCENARIO_KEYS[key] is list else "keys and values"
+                yield Finding(f"expected {kind}, got {describe(section)}", at=(name, key))
 
 
 def labels(values: dict[str, str]) -> dict[str, str]:

@@ -1,14 +1,18 @@
-"""What is wrong with an epydemix configuration: epydemix's own validation, and what it lets pass but should not."""
+"""What is wrong with an epydemix configuration: epydemix's own validation, and what it lets pass but should not.
+
+Looks at one configuration at a time, and simulates nothing.
+"""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from epydemix.cli.config import validate_calibration_config, validate_config
 
 from epydrop.errors import Problem
+from epydrop_stages.suites.epydemix.projection import scenario_configs
 from epydrop_stages.suites.epydemix.tasks import Config
 
 FILE = "experiment.yaml"
@@ -48,15 +52,41 @@ _SECTIONS = {
 }
 
 
-def problems_and_warnings(config: Config, varied: Iterable[str]) -> tuple[list[Problem], list[str]]:
-    """Every problem of this configuration, and what epydemix only warns of; ``varied`` are the paths that tasks set."""
+_CHANGES = {
+    "interventions": ("layer", "start_date", "end_date", "reduction"),
+    "overrides": ("parameter", "start_date", "end_date", "value"),
+}
+
+
+def problems_and_warnings(
+    config: Config, varied: Iterable[str], *, has_data: bool = False
+) -> tuple[list[Problem], list[str]]:
+    """Every problem of this configuration, and what epydemix only warns of.
+
+    ``varied`` are the paths that tasks set; with ``data`` the observations come from elsewhere.
+    """
+    if has_data:
+        config = {**config, "calibration": {**config["calibration"], "observed_data": []}}
     validate = validate_calibration_config if config.get("calibration") else validate_config
     try:
         verdict = validate(config)
     except (AttributeError, TypeError, KeyError, ValueError) as error:  # a section of the wrong type
         verdict = {"errors": [f"epydemix cannot read it: {type(error).__name__}: {error}"], "warnings": []}
-    messages = [*_unknown_keys(config), *verdict["errors"], *_contradictions(config, varied)]
+    messages = [*_unknown_keys(config), *verdict["errors"], *_odd_changes(config), *_contradictions(config, varied)]
     return [Problem(f"model: {message}", FILE) for message in messages], list(verdict["warnings"])
+
+
+def scenario_problems(config: Config, scenarios: Mapping[str, Config]) -> Iterator[Problem]:
+    """What is wrong with the projection and its scenarios, beyond what is wrong with the configuration itself."""
+    known = {*validate_config(config)["errors"]}
+    odd = [("model: projection", message) for message in _odd_changes(config.get("projection") or {})]
+    for name, overlay in scenarios.items():
+        odd += [(f"scenarios: {name}", message) for message in _odd_changes(overlay)]
+    if not odd:
+        for name, changed in scenario_configs(config, scenarios):
+            place = f"scenarios: {name}" if name else "model: projection"
+            odd += [(place, message) for message in validate_config(changed)["errors"] if message not in known]
+    yield from (Problem(f"{place}: {message}", FILE) for place, message in odd)
 
 
 def referenced_files(config: Config) -> Iterator[tuple[str, str]]:
@@ -103,6 +133,21 @@ def _unknown_keys(config: Config) -> Iterator[str]:
                 where = f"{section}.{key}" if section else key
                 close = difflib.get_close_matches(str(key), known, n=1)
                 yield f"unknown key '{where}'" + (f" (did you mean '{close[0]}'?)" if close else "")
+
+
+def _odd_changes(config: Config) -> Iterator[str]:
+    """Interventions and overrides with a key too many or too few; epydemix would stumble over them, or not look."""
+    for section, keys in _CHANGES.items():
+        for position, change in enumerate(config.get(section) or []):
+            place = f"{section}[{position}]"
+            if not isinstance(change, dict):
+                yield f"{place} must be a mapping with {', '.join(keys)}"
+                continue
+            yield from (f"{place}: {key} is missing" for key in keys if key not in change)
+            for key in change:
+                if key not in keys:
+                    close = difflib.get_close_matches(str(key), keys, n=1)
+                    yield f"{place}: unknown key '{key}'" + (f" (did you mean '{close[0]}'?)" if close else "")
 
 
 def _contradictions(config: Config, varied: Iterable[str]) -> Iterator[str]:

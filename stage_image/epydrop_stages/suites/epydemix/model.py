@@ -18,19 +18,26 @@ from epydemix.model.simulation_output import Trajectory
 from epydemix.population.population import Population
 from epydemix.utils.utils import compute_simulation_dates
 
+from epydrop_stages.observations import Observations
 from epydrop_stages.results import Days, Floats
 from epydrop_stages.suites.epydemix.tasks import Config
+from epydrop_stages.suites.epydemix.windows import whole_days
 
 Simulator = Callable[[Mapping[str, Any], np.random.Generator], Trajectory]
 
 
 @dataclass(frozen=True)
 class Work:
-    """All that a task needs: the configuration, its population, and the files that the configuration names."""
+    """All that a task needs: the configuration, its population, and the files that the configuration names.
+
+    ``observed`` is what ``data`` tell of the location; without them the configuration says itself what was observed.
+    """
 
     config: Config
     population: Population | None = None
     files: Mapping[str, bytes] = field(default_factory=dict)
+    observed: Observations | None = None
+    scenarios: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -106,6 +113,8 @@ class _Days:
 
 def prepare(work: Work, folder: Path) -> Setting:
     """The model of a configuration, with the stored population in place of one that epydemix would download."""
+    if work.observed:
+        work = replace(work, config={**work.config, "simulation": whole_days(work.config["simulation"])})
     model = _build(work, folder)
     simulation = work.config["simulation"]
     return Setting(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,27 +11,47 @@ from typing import Any
 import numpy as np
 
 from epydrop.experiment import Experiment
+from epydrop_stages.forecasts import forecast_columns, forecast_rows, has_forecasts
+from epydrop_stages.hub.file import hub_name, write_hub_file
+from epydrop_stages.hub.forecast import HubForecast, hub_forecast
 from epydrop_stages.pools import Pool, weighted_quantiles
 from epydrop_stages.report.page import Report
 from epydrop_stages.results import Posterior, Result, Trajectories
 from epydrop_stages.suites import Output, RunFacts, TaskLine
-from epydrop_stages.suites.epydemix.tasks import parameter_names, points
+from epydrop_stages.suites.epydemix.tasks import locations, parameter_names, points
 from epydrop_stages.suites.epydemix.variables import prior_names, variable_names
 from epydrop_stages.tables import Table
+
+_log = logging.getLogger("epydrop.stages.epydemix")
 
 
 def publish(pools: Iterable[Pool], experiment: Experiment, facts: RunFacts, workspace: Path) -> Iterator[Output]:
     """Tables and report. Only the chains of one point are in memory at a time, and small summaries of the others."""
     report = Report(experiment, facts)
     tables = _Tables(experiment, facts, workspace)
+    forecasts = []
     try:
         for pool in pools:
             tables.add(pool)
             report.add(pool)
+            if forecast := hub_forecast(pool, experiment):
+                forecasts.append(forecast)
     finally:  # the files are closed also when the results were refused; then nobody publishes them
         outputs = tables.close()
     yield from outputs
+    yield from _hub_file(forecasts, experiment, workspace)
     yield report.write(workspace)
+
+
+def _hub_file(forecasts: Sequence[HubForecast], experiment: Experiment, workspace: Path) -> Iterator[Output]:
+    """The hub's file, unless the hub would refuse it."""
+    if hub := experiment.outputs.hub:
+        name = hub_name(hub)
+        path, problems = write_hub_file(forecasts, locations(experiment), workspace / name)
+        for problem in problems:
+            _log.warning("hub file: %s", problem)
+        if path:
+            yield Output(name, path)
 
 
 class _Tables:
@@ -51,22 +72,36 @@ class _Tables:
         def table(name: str, columns: dict[str, str]) -> Table:
             return Table(workspace, name, columns, wanted.formats)
 
-        value = {"kind": "text", "date": "date", "variable": "text", "quantile": "number", "value": "number"}
+        scenario = {"scenario": "text"} if experiment.scenarios else {}
+        value = {
+            "kind": "text",
+            **scenario,
+            "date": "date",
+            "variable": "text",
+            "quantile": "number",
+            "value": "number",
+        }
         self._quantiles = table("quantiles", {**point, **value})
         self._metadata = table("model_metadata", {"index": "integer", **run, **_METADATA})
         self._trajectories = (
-            table("trajectories", {**run, "kind": "text", "sim": "integer", "date": "date", **variables})
+            table("trajectories", {**run, "kind": "text", **scenario, "sim": "integer", "date": "date", **variables})
             if wanted.trajectories
             else None
         )
         particle = {"particle": "integer", "weight": "number", "distance": "number"}
         self._posteriors = table("posteriors", {**run, **particle, **priors}) if wanted.posteriors and priors else None
+        self._experiment = experiment
+        columns = {**point, **forecast_columns(experiment)}
+        self._forecasts = table("forecasts", columns) if has_forecasts(experiment) else None
 
     def add(self, pool: Pool) -> None:
         """One point's rows."""
         point = self._point(pool.location, pool.parameters)
         for both in pool.trajectories():
             self._add_quantiles(point, both)
+        if self._forecasts:
+            for rows in forecast_rows(pool, self._experiment):
+                self._forecasts.add({**point, **rows})
         for line, result in pool.chains:
             self._add_missing(before=line.index)
             self._metadata.add({"index": line.index, **point, **_chain(line), **_metadata(result)})
@@ -79,7 +114,7 @@ class _Tables:
     def close(self) -> list[Output]:
         """Ends all tables."""
         self._add_missing(before=None)
-        tables = (self._quantiles, self._trajectories, self._posteriors, self._metadata)
+        tables = (self._quantiles, self._forecasts, self._trajectories, self._posteriors, self._metadata)
         return [output for table in tables if table for output in table.close()]
 
     def _add_missing(self, before: int | None) -> None:
@@ -97,6 +132,7 @@ class _Tables:
                 {
                     **point,
                     "kind": part.kind,
+                    "scenario": part.scenario,
                     "date": np.repeat(part.dates, levels),
                     "variable": name,
                     "quantile": np.tile(self._levels, days),
@@ -152,6 +188,7 @@ def _add_trajectories(table: Table | None, run: dict[str, Any], part: Trajectori
         {
             **run,
             "kind": part.kind,
+            "scenario": part.scenario,
             "sim": np.repeat(np.arange(runs), days),
             "date": np.tile(part.dates, runs),
             **columns,

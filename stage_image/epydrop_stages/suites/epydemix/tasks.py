@@ -17,6 +17,7 @@ from scipy.stats import qmc
 from epydrop.errors import BadInput, Problem
 from epydrop.experiment import Experiment
 from epydrop_stages.suites import TaskKey, seed_of
+from epydrop_stages.suites.epydemix.windows import with_dates
 
 Config = dict[str, Any]
 
@@ -38,14 +39,14 @@ def points(experiment: Experiment) -> Iterator[Point]:
     """All points, ordered by location, then grid, then hypercube. Raises BadInput for a path that leads nowhere."""
     base = plain(dict(experiment.model or {}))
     combinations = _combinations(experiment)
-    for location in _locations(experiment, base):
+    for location in locations(experiment):
         for parameters in combinations:
             config = copy.deepcopy(base)
             if experiment.tasks.populations:
                 config.setdefault("population", {})["name"] = location
             for path, value in parameters.items():
                 set_at(config, path, value)
-            yield Point(location, parameters, config)
+            yield Point(location, parameters, with_dates(config, experiment))
 
 
 def parameter_names(experiment: Experiment) -> list[str]:
@@ -54,10 +55,11 @@ def parameter_names(experiment: Experiment) -> list[str]:
     return [*tasks.grid, *(tasks.lhs.ranges if tasks.lhs else ())]
 
 
-def _locations(experiment: Experiment, base: Config) -> list[str]:
+def locations(experiment: Experiment) -> list[str]:
+    """The populations, one after the other; one that is given by its size is called "population"."""
     if experiment.tasks.populations:
         return list(experiment.tasks.populations)
-    return [(base.get("population") or {}).get("name", "population")]
+    return [((experiment.model or {}).get("population") or {}).get("name", "population")]
 
 
 def _combinations(experiment: Experiment) -> list[dict[str, Any]]:

@@ -1,0 +1,145 @@
+"""Approximate Bayesian computation with epydemix's sampler: simulations near the observations tell the parameters."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from epydemix.calibration import metrics
+from epydemix.calibration.abc import ABCSampler
+from epydemix.calibration.calibration_results import CalibrationResults
+from epydemix.cli.config import build_priors, load_observed_data
+from epydemix.model.simulation_output import Trajectory
+
+from epydrop.errors import BadInput
+from epydrop_stages.observations import Observations, Periods
+from epydrop_stages.results import Floats, Posterior
+from epydrop_stages.suites.epydemix.model import Setting, Work
+from epydrop_stages.suites.epydemix.tasks import Config
+from epydrop_stages.suites.epydemix.totals import Totals, days_of, series_of, totals_of
+
+_STRATEGIES: dict[str, dict[str, type[int | float]]] = {
+    "smc": {
+        "num_particles": int,
+        "num_generations": int,
+        "epsilon_quantile_level": float,
+        "minimum_epsilon": float,
+        "total_simulations_budget": int,
+    },
+    "rejection": {"epsilon": float, "num_particles": int, "total_simulations_budget": int},
+    "top_fraction": {"top_fraction": float, "Nsim": int},
+}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Simulations in the terms of the data: the observed variable over the periods that are fitted."""
+
+    observed: Observations
+    periods: Periods
+
+    @classmethod
+    def of(cls, work: Work, folder: Path, trial: Trajectory) -> Comparison:
+        """How simulations like this one are compared. Raises BadInput if they cannot be."""
+        observed = work.observed or _daily_observations(work.config, folder, trial)
+        _check_target(observed.variable, trial)
+        fitted = observed.dates[observed.fitted]
+        periods = Periods.of(observed, days_of(trial)).at(fitted)
+        if len(periods.dates) != len(fitted):
+            raise BadInput(f"model: a simulation covers {len(periods.dates)} of {len(fitted)} periods of the data")
+        return cls(observed, periods)
+
+    @property
+    def data(self) -> Floats:
+        """What the calibration sees: shape (periods,)."""
+        return self.observed.values[self.observed.fitted]
+
+    def data_of(self, trajectory: Trajectory) -> Floats:
+        """The same of a simulation."""
+        return self.periods.values(series_of(trajectory, self.observed.variable))
+
+
+def _daily_observations(config: Config, folder: Path, trial: Trajectory) -> Observations:
+    """What the model itself names as observed: one value for each day simulated."""
+    values = np.asarray(load_observed_data(config["calibration"], config_dir=folder), dtype=float)
+    dates = days_of(trial)
+    if len(values) != len(dates):
+        raise BadInput(
+            f"model: calibration.observed_data has {len(values)} values, but a simulation from {dates[0]} to "
+            f"{dates[-1]} has {len(dates)} days"
+        )
+    return Observations(_target_of(config, trial), "day", dates, values, np.ones(len(dates), dtype=bool))
+
+
+def _target_of(config: Config, trial: Trajectory) -> str:
+    """The variable that is compared with the data; by default the first infectious compartment's total."""
+    totals = [name for name in trial.compartments if name.endswith("_total")]
+    default = next((name for name in totals if name.startswith("I")), totals[0])
+    return str(config["calibration"].get("target_variable") or default)
+
+
+def _check_target(target: str, trial: Trajectory) -> None:
+    known = [*trial.compartments, *trial.transitions]
+    if target not in known:
+        raise BadInput(f"model: calibration.target_variable {target!r} is not among {', '.join(known)}")
+
+
+def sample(config: Config, setting: Setting, comparison: Comparison, seed: int) -> CalibrationResults:
+    """ABC with the draws of ``calibrate_from_config``; only that each accepted simulation is kept whole.
+
+    Raises BadInput if no particle is accepted.
+    """
+    calibration = config["calibration"]
+    priors = build_priors(calibration)
+    run, target = setting.simulator(), comparison.observed.variable
+
+    def simulation(parameters: Mapping[str, Any]) -> dict[str, Any]:
+        values = {name: value for name, value in parameters.items() if name != "rng"}
+        trajectory = run(values, parameters["rng"])
+        return {"data": comparison.data_of(trajectory), "totals": totals_of(trajectory, target)}
+
+    sampler = ABCSampler(
+        simulation_function=simulation,
+        priors=priors,
+        parameters={name: value for name, value in config.get("parameters", {}).items() if name not in priors},
+        observed_data=comparison.data,
+        distance_function=getattr(metrics, calibration.get("distance", "rmse")),
+        rng=seed,
+    )
+    strategy = calibration.get("strategy", "smc")
+    options = {name: kind(calibration[name]) for name, kind in _STRATEGIES[strategy].items() if name in calibration}
+    if strategy == "top_fraction" and "n_simulations" in calibration:
+        options.setdefault("Nsim", int(calibration["n_simulations"]))
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints why it stopped, even when told to be quiet
+        found = sampler.calibrate(strategy=strategy, verbose=False, **options)
+    accepted = found.get_posterior_distribution()
+    if accepted is None or accepted.empty:
+        raise BadInput("the calibration accepted no particle: raise epsilon or total_simulations_budget")
+    return found
+
+
+def posterior_of(found: CalibrationResults, generation: int | None = None) -> Posterior:
+    """The particles of a generation, by default of the last."""
+    values = found.get_posterior_distribution(generation)
+    weights = np.asarray(found.get_weights(generation), dtype=float)
+    return Posterior(
+        {str(name): values[name].to_numpy(dtype=float) for name in values.columns},
+        weights / weights.sum(),
+        np.asarray(found.get_distances(generation), dtype=float),
+    )
+
+
+def fitted_totals(found: CalibrationResults) -> list[Totals]:
+    """The accepted simulations of the last generation."""
+    return [simulation["totals"] for simulation in found.get_selected_trajectories()]
+
+
+def prior_medians(config: Config) -> dict[str, float]:
+    """A plain value for each calibrated parameter."""
+    calibration = config.get("calibration")
+    return {name: float(prior.median()) for name, prior in build_priors(calibration).items()} if calibration else {}
