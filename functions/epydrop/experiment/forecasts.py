@@ -76,9 +76,10 @@ def _projection(document: Section, projection: Section) -> Iterator[Finding]:
         yield Finding("say how far the projection goes", hint, ("model", "projection"))
     if end is not None and end <= last:
         yield Finding(f"expected a date after the fitting window, which ends on {last}, got {end}", at=_PROJECTION_END)
-    if "start_date" in _section(projection, "simulation"):
-        message = "a projection from data starts where the calibration does"
-        yield Finding(message, "leave it out", (*_PROJECTION_END[:-1], "start_date"))
+    for key in ("start_date", "dt"):
+        if key in _section(projection, "simulation"):
+            message = "a projection from data goes on where the accepted simulations end, and so has theirs"
+            yield Finding(message, "leave it out", (*_PROJECTION_END[:-1], key))
 
 
 def _fitted_parameters(document: Section, model: Section) -> Iterator[Finding]:

@@ -19,9 +19,9 @@ from epydemix.model.simulation_output import Trajectory
 from epydrop.errors import BadInput
 from epydrop_stages.observations import Observations, Periods
 from epydrop_stages.results import Floats, Posterior
-from epydrop_stages.suites.epydemix.model import Setting, Work
+from epydrop_stages.suites.epydemix.model import Simulator, Work
 from epydrop_stages.suites.epydemix.tasks import Config
-from epydrop_stages.suites.epydemix.totals import Totals, days_of, series_of, totals_of
+from epydrop_stages.suites.epydemix.totals import days_of, series_of
 
 _STRATEGIES: dict[str, dict[str, type[int | float]]] = {
     "smc": {
@@ -89,19 +89,57 @@ def _check_target(target: str, trial: Trajectory) -> None:
         raise BadInput(f"model: calibration.target_variable {target!r} is not among {', '.join(known)}")
 
 
-def sample(config: Config, setting: Setting, comparison: Comparison, seed: int) -> CalibrationResults:
-    """ABC with the draws of ``calibrate_from_config``; only that each accepted simulation is kept whole.
+@dataclass(frozen=True)
+class Particle:
+    """An accepted simulation: its parameters, and the state of the generator before its first draw."""
 
-    Raises BadInput if no particle is accepted.
+    values: Mapping[str, float]
+    state: Mapping[str, Any]
+
+    def rng(self) -> np.random.Generator:
+        """What replays the simulation, to the last person."""
+        generator = np.random.default_rng(0)
+        generator.bit_generator.state = self.state
+        return generator
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What the sampler found in each of its generations."""
+
+    found: CalibrationResults
+
+    def posterior(self, generation: int | None = None) -> Posterior:
+        """The particles of a generation, by default of the last."""
+        values = self.found.get_posterior_distribution(generation)
+        weights = np.asarray(self.found.get_weights(generation), dtype=float)
+        return Posterior(
+            {str(name): values[name].to_numpy(dtype=float) for name in values.columns},
+            weights / weights.sum(),
+            np.asarray(self.found.get_distances(generation), dtype=float),
+        )
+
+    def particles(self, generation: int | None = None) -> list[Particle]:
+        """The same, each with the state that replays it."""
+        values = self.found.get_posterior_distribution(generation).to_dict("records")
+        simulations = self.found.get_selected_trajectories(generation)
+        return [Particle(one, each["state"]) for one, each in zip(values, simulations, strict=True)]
+
+
+def sample(config: Config, run: Simulator, comparison: Comparison, seed: int) -> Fit:
+    """ABC with the draws of ``calibrate_from_config``. Raises BadInput if no particle is accepted.
+
+    Of each simulation only what is compared is kept, and the state of the generator, from which it can be replayed:
+    whole simulations of all generations would fill the memory.
     """
     calibration = config["calibration"]
     priors = build_priors(calibration)
-    run, target = setting.simulator(), comparison.observed.variable
 
     def simulation(parameters: Mapping[str, Any]) -> dict[str, Any]:
+        rng = parameters["rng"]
+        state = rng.bit_generator.state
         values = {name: value for name, value in parameters.items() if name != "rng"}
-        trajectory = run(values, parameters["rng"])
-        return {"data": comparison.data_of(trajectory), "totals": totals_of(trajectory, target)}
+        return {"data": comparison.data_of(run(values, rng)), "state": state}
 
     sampler = ABCSampler(
         simulation_function=simulation,
@@ -116,27 +154,11 @@ def sample(config: Config, setting: Setting, comparison: Comparison, seed: int) 
     if strategy == "top_fraction" and "n_simulations" in calibration:
         options.setdefault("Nsim", int(calibration["n_simulations"]))
     with contextlib.redirect_stdout(io.StringIO()):  # it prints why it stopped, even when told to be quiet
-        found = sampler.calibrate(strategy=strategy, verbose=False, **options)
+        found = getattr(sampler, f"run_{strategy}")(verbose=False, **options)  # ``calibrate`` would copy it all
     accepted = found.get_posterior_distribution()
     if accepted is None or accepted.empty:
         raise BadInput("the calibration accepted no particle: raise epsilon or total_simulations_budget")
-    return found
-
-
-def posterior_of(found: CalibrationResults, generation: int | None = None) -> Posterior:
-    """The particles of a generation, by default of the last."""
-    values = found.get_posterior_distribution(generation)
-    weights = np.asarray(found.get_weights(generation), dtype=float)
-    return Posterior(
-        {str(name): values[name].to_numpy(dtype=float) for name in values.columns},
-        weights / weights.sum(),
-        np.asarray(found.get_distances(generation), dtype=float),
-    )
-
-
-def fitted_totals(found: CalibrationResults) -> list[Totals]:
-    """The accepted simulations of the last generation."""
-    return [simulation["totals"] for simulation in found.get_selected_trajectories()]
+    return Fit(found)
 
 
 def prior_medians(config: Config) -> dict[str, float]:

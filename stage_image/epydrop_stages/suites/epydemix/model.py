@@ -12,18 +12,25 @@ from typing import Any
 
 import numpy as np
 from epydemix.cli.config import _load_schedule, build_initial_conditions, build_model_from_config
-from epydemix.model.epimodel import EpiModel, simulate
+from epydemix.model.epimodel import EpiModel
 from epydemix.model.predefined_models import SUPPORTED_MODELS
 from epydemix.model.simulation_output import Trajectory
 from epydemix.population.population import Population
-from epydemix.utils.utils import compute_simulation_dates
+from epydemix.utils.utils import (
+    apply_initial_conditions,
+    apply_overrides,
+    compute_simulation_dates,
+    create_definitions,
+    format_simulation_output,
+)
 
 from epydrop_stages.observations import Observations
 from epydrop_stages.results import Days, Floats
+from epydrop_stages.suites.epydemix.stepping import Rng, Stepper
 from epydrop_stages.suites.epydemix.tasks import Config
 from epydrop_stages.suites.epydemix.windows import whole_days
 
-Simulator = Callable[[Mapping[str, Any], np.random.Generator], Trajectory]
+Simulator = Callable[[Mapping[str, Any], Rng], Trajectory]
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,11 @@ class Setting:
         return float(np.sum(self.model.population.Nk))
 
     @property
+    def dates(self) -> Days:
+        """When each time step begins."""
+        return np.asarray(compute_simulation_dates(self.start, self.end, dt=self.dt))
+
+    @property
     def contacts(self) -> float:
         """The spectral radius of the contact matrix, all layers together."""
         overall = np.sum(list(self.model.population.contact_matrices.values()), axis=0)
@@ -63,30 +75,33 @@ class Setting:
 
     def simulator(self) -> Simulator:
         """A function (parameters, generator) -> Trajectory by days; what all simulations share is computed once."""
-        dates = compute_simulation_dates(self.start, self.end, dt=self.dt)
-        self.model.compute_contact_reductions(dates)
-        contacts = [self.model.Cs[date] for date in dates]
+        model, groups = self.model, len(self.model.population.Nk)
+        dates = self.dates
+        model.compute_contact_reductions(dates)
+        stepper = Stepper(model, [model.Cs[date] for date in dates], self.dt)
+        initial = apply_initial_conditions(model, self.initial or model.create_default_initial_conditions())
         by_day = _Days(dates) if self.dt <= 1 else None
 
-        def run(parameters: Mapping[str, Any], rng: np.random.Generator) -> Trajectory:
-            self.model.parameters.update(parameters)
-            trajectory = simulate(
-                self.model,
-                start_date=self.start,
-                end_date=self.end,
-                dt=self.dt,
-                initial_conditions_dict=self.initial,
-                simulation_dates=dates,
-                contact_matrices=contacts,
-                resample_frequency=None,
-                rng=rng,
-            )
+        def run(parameters: Mapping[str, Any], rng: Rng) -> Trajectory:
+            model.parameters.update(parameters)
+            definitions = create_definitions(model.parameters, len(dates), groups)
+            definitions = apply_overrides(definitions, model.overrides, dates)
+            trajectory = self._trajectory(dates, definitions, *stepper.run(definitions, initial, rng))
             if by_day:
                 return by_day.of(trajectory)
             trajectory.resample("D")
             return trajectory
 
         return run
+
+    def _trajectory(
+        self, dates: Days, definitions: Mapping[str, Floats], compartments: Floats, transitions: Floats
+    ) -> Trajectory:
+        """What epydemix's ``simulate`` returns."""
+        model = self.model
+        places, moves = model.compartments_idx, model.transitions_idx
+        named = format_simulation_output(compartments, transitions, places, moves, model.population.Nk_names)
+        return Trajectory(**named, dates=dates, compartment_idx=places, transitions_idx=moves, parameters=definitions)
 
 
 class _Days:

@@ -6,7 +6,7 @@ what they change and by nothing else: until the first change they are the same t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 from epydemix.cli.config import DEFAULT_N_PROJECTIONS
 
-from epydrop_stages.results import Posterior, Trajectories
+from epydrop_stages.results import Floats, Trajectories
+from epydrop_stages.suites.epydemix.calibration import Particle
 from epydrop_stages.suites.epydemix.model import Work, prepare
+from epydrop_stages.suites.epydemix.stepping import Rng, Switched
 from epydrop_stages.suites.epydemix.tasks import Config
 from epydrop_stages.suites.epydemix.totals import collect, totals_of
 
@@ -48,16 +50,22 @@ def scenario_configs(config: Config, scenarios: Mapping[str, Mapping[str, Any]])
 
 @dataclass(frozen=True)
 class Draws:
-    """Particles, each drawn together with a stream of random numbers: the k-th draw is always the same."""
+    """Particles drawn by their weights, each with a stream of random numbers: the k-th draw is always the same.
 
-    posterior: Posterior
+    With ``replayed`` steps a draw replays the accepted simulation that far, and only then goes its own way: what is
+    projected is then the future of a past that fits the data. Without, it has nothing but the particle's parameters.
+    """
+
+    particles: Sequence[Particle]
+    weights: Floats
     seed: int
+    replayed: int = 0
 
-    def of(self, number: int) -> tuple[dict[str, float], np.random.Generator]:
+    def of(self, number: int) -> tuple[Mapping[str, float], Rng]:
         """The parameters of one particle, and what its simulation draws from."""
         rng = np.random.default_rng([self.seed, _STREAM, number])
-        particle = rng.choice(len(self.posterior.weights), p=self.posterior.weights)
-        return {name: float(values[particle]) for name, values in self.posterior.values.items()}, rng
+        particle = self.particles[rng.choice(len(self.particles), p=self.weights)]
+        return particle.values, Switched(particle.rng(), rng, self.replayed) if self.replayed else rng
 
 
 def project(work: Work, folder: Path, draws: Draws, target: str) -> Iterator[Trajectories]:

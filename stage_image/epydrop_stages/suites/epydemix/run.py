@@ -11,13 +11,7 @@ from epydemix.cli.config import DEFAULT_N_SIMULATIONS
 from epydemix.model.simulation_output import Trajectory
 
 from epydrop_stages.results import Result
-from epydrop_stages.suites.epydemix.calibration import (
-    Comparison,
-    fitted_totals,
-    posterior_of,
-    prior_medians,
-    sample,
-)
+from epydrop_stages.suites.epydemix.calibration import Comparison, Fit, prior_medians, sample
 from epydrop_stages.suites.epydemix.model import Setting, Work, folder_of, prepare
 from epydrop_stages.suites.epydemix.projection import Draws, project, scenario_configs
 from epydrop_stages.suites.epydemix.totals import collect, totals_of
@@ -41,14 +35,21 @@ def _calibrate(work: Work, seed: int) -> Result:
     with folder_of(work.files) as folder:
         setting = prepare(work, folder)
         comparison = Comparison.of(work, folder, _trial(work, setting))
-        found = sample(work.config, setting, comparison, seed)
-        posterior = posterior_of(found)
-        fitted = collect("calibration", fitted_totals(found), posterior.weights)
-        generation = int((work.config.get("projection") or {}).get("generation", -1))
-        drawn_from = posterior if generation == -1 else posterior_of(found, generation)
-        projections = project(work, folder, Draws(drawn_from, seed), comparison.observed.variable)
-        trajectories = (fitted, *projections)
+        run, target = setting.simulator(), comparison.observed.variable
+        fit = sample(work.config, run, comparison, seed)
+        posterior = fit.posterior()
+        fitted = [totals_of(run(particle.values, particle.rng()), target) for particle in fit.particles()]
+        projections = project(work, folder, _draws(work, setting, fit, seed), target)
+        trajectories = (collect("calibration", fitted, posterior.weights), *projections)
     return Result(trajectories, setting.size, setting.contacts, posterior, comparison.observed)
+
+
+def _draws(work: Work, setting: Setting, fit: Fit, seed: int) -> Draws:
+    """What the projection draws from; with ``data`` it goes on where the accepted simulations end."""
+    number = int((work.config.get("projection") or {}).get("generation", -1))
+    generation = None if number == -1 else number
+    replayed = len(setting.dates) if work.observed else 0
+    return Draws(fit.particles(generation), fit.posterior(generation).weights, seed, replayed)
 
 
 def trials(work: Work) -> Iterator[tuple[str, Callable[[], None]]]:
