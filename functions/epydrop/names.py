@@ -19,6 +19,7 @@ RESOLVED_EXPERIMENT = "experiment.yaml"
 INPUTS = "inputs/"
 LATEST_OUTPUTS = "outputs/latest.json"
 RUN_METADATA = "run_metadata.json"
+QUALITY = "quality.json"  # within a set of outputs
 ERRORS = "errors/"
 TELEMETRY = "telemetry/"
 

@@ -68,6 +68,8 @@ class ErrorRecord:
     host: str = ""
     peak_memory_mib: float = 0.0
     problems: tuple[RecordedProblem, ...] = ()
+    started: float = 0.0  # seconds since 1970
+    wall_seconds: float = 0.0
     format: int = 1
 
 
@@ -123,6 +125,7 @@ class Complete:
     attempt: int
     files: dict[str, str]
     missing: Indices = field(default_factory=Indices)
+    quality: str = ""  # the worst of the checks in quality.json: 'pass', 'warn' or 'fail'
     format: int = 1
 
 

@@ -19,7 +19,10 @@ _REQUIRED = ("EPYDROP_RUN_URL", "EPYDROP_ATTEMPT", "BATCH_TASK_INDEX", "EPYDROP_
 
 @dataclass(frozen=True)
 class Told:
-    """The environment of a stage process. ``position`` counts tasks in the job, ``retry`` Batch's own retries."""
+    """The environment of a stage process. ``position`` counts tasks in the job, ``retry`` Batch's own retries.
+
+    ``cores`` are how many processors it may use; 0, when nobody says, stands for all that it is allowed to run on.
+    """
 
     stage: Stage
     run_url: str
@@ -27,6 +30,7 @@ class Told:
     position: int
     retry: int
     keys: SigningKeys
+    cores: int = 0
 
     @classmethod
     def read(cls, stage: Stage, environ: Mapping[str, str]) -> Told:
@@ -41,6 +45,7 @@ class Told:
             position=_number(environ, "BATCH_TASK_INDEX"),
             retry=_number(environ, "BATCH_TASK_RETRY_ATTEMPT") if environ.get("BATCH_TASK_RETRY_ATTEMPT") else 0,
             keys=SigningKeys.parse(environ["EPYDROP_SIGNING_KEY"]),
+            cores=_number(environ, "EPYDROP_CORES", least=1) if environ.get("EPYDROP_CORES") else 0,
         )
 
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, BinaryIO, cast
 
+from epydrop.errors import NotThere
 from epydrop.ports import ObjectInfo, ObjectStore
+from epydrop_stages.usage import Usage
+
+_AT_ONCE = 16  # reads that wait for a bucket at the same time
 
 
 class CountedStore:
-    """The same store; ``bytes_in`` were read from it, ``bytes_out`` written to it."""
+    """The same store; what passes adds to ``usage``."""
 
-    def __init__(self, store: ObjectStore) -> None:
+    def __init__(self, store: ObjectStore, usage: Usage) -> None:
         self._store = store
         self.url = store.url
-        self.bytes_in = 0
-        self.bytes_out = 0
+        self.usage = usage
 
     def stat(self, name: str) -> ObjectInfo | None:
         """As the store's own."""
@@ -26,18 +30,34 @@ class CountedStore:
     def read(self, name: str, *, generation: int | None = None, start: int = 0, end: int | None = None) -> bytes:
         """As the store's own."""
         data = self._store.read(name, generation=generation, start=start, end=end)
-        self.bytes_in += len(data)
+        self.usage.bytes_in += len(data)
         return data
+
+    def read_each(self, names: Iterable[str]) -> Iterator[bytes | None]:
+        """Many small objects, side by side but in the order of the names; None for what is not there any more.
+
+        The threads that read are gone when the last one was handed over, or the iterator is closed.
+        """
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            for data in threads.map(self._read_or_none, names):
+                self.usage.bytes_in += len(data or b"")
+                yield data
+
+    def _read_or_none(self, name: str) -> bytes | None:
+        try:
+            return self._store.read(name)
+        except NotThere:
+            return None
 
     def write(self, name: str, data: bytes, *, if_generation: int | None = None) -> ObjectInfo:
         """As the store's own."""
-        self.bytes_out += len(data)
+        self.usage.bytes_out += len(data)
         return self._store.write(name, data, if_generation=if_generation)
 
     @contextmanager
     def _open_read(self, name: str) -> Iterator[BinaryIO]:
         with self._store.open_read(name) as stream:
-            yield cast("BinaryIO", _CountedStream(stream, self))
+            yield cast("BinaryIO", _CountedStream(stream, self.usage))
 
     def open_read(self, name: str) -> AbstractContextManager[BinaryIO]:
         """As the store's own."""
@@ -46,7 +66,7 @@ class CountedStore:
     @contextmanager
     def _open_write(self, name: str, if_generation: int | None) -> Iterator[BinaryIO]:
         with self._store.open_write(name, if_generation=if_generation) as stream:
-            yield cast("BinaryIO", _CountedStream(stream, self))
+            yield cast("BinaryIO", _CountedStream(stream, self.usage))
 
     def open_write(self, name: str, *, if_generation: int | None = None) -> AbstractContextManager[BinaryIO]:
         """As the store's own."""
@@ -68,9 +88,9 @@ class CountedStore:
 class _CountedStream(io.RawIOBase):
     """A stream whose reads and writes are counted; closing it is left to the store."""
 
-    def __init__(self, stream: BinaryIO, counts: CountedStore) -> None:
+    def __init__(self, stream: BinaryIO, usage: Usage) -> None:
         self._stream = stream
-        self._counts = counts
+        self._usage = usage
 
     def readable(self) -> bool:
         return True
@@ -83,11 +103,11 @@ class _CountedStream(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         data = self._stream.read(size)
-        self._counts.bytes_in += len(data)
+        self._usage.bytes_in += len(data)
         return data
 
     def write(self, data: Any) -> int:
-        self._counts.bytes_out += len(data)
+        self._usage.bytes_out += len(data)
         return self._stream.write(data)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:

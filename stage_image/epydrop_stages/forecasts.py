@@ -33,7 +33,7 @@ def forecast_rows(pool: Pool, experiment: Experiment) -> Iterator[dict[str, Any]
     observed, levels, hub = pool.first.observed, experiment.outputs.quantiles, experiment.outputs.hub
     if observed is None:
         return
-    for part in pool.trajectories(only=observed.variable):
+    for part in pool.trajectories():
         if part.kind != "projection":
             continue
         dates, values = by_period(observed, part.dates, part.variables[observed.variable])

@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from epydrop.errors import BadInput
 from epydrop_stages.results import Floats, Posterior, Result, Trajectories
 from epydrop_stages.suites import Finished, TaskLine
 
 _NO_WEIGHT = 1e-12  # relative to the largest; below, 1 - w of the others cannot be told from 0
+
+
+class _Joined(Mapping[str, Floats]):
+    """The variables of several chains, those of one joined when it is asked for: no more than one is there twice."""
+
+    def __init__(self, parts: Sequence[Trajectories]) -> None:
+        self._parts = parts
+
+    def __getitem__(self, name: str) -> Floats:
+        return np.concatenate([part.variables[name] for part in self._parts])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parts[0].variables)
+
+    def __len__(self) -> int:
+        return len(self._parts[0].variables)
 
 
 @dataclass(frozen=True)
@@ -27,26 +44,34 @@ class Pool:
         """Any of the results, for what all have in common."""
         return self.chains[0][1]
 
-    def trajectories(self, only: str = "") -> Iterator[Trajectories]:
-        """Each kind of trajectories, all chains in one; every chain counts the same, whatever its number of runs.
+    @property
+    def posteriors(self) -> list[Posterior]:
+        """The posterior of each chain that was calibrated."""
+        return [result.posterior for _, result in self.chains if result.posterior]
 
-        ``only`` names the one variable that is wanted, by default all are.
+    def trajectories(self) -> list[Trajectories]:
+        """Each kind and scenario, all chains in one; every chain counts the same, whatever its number of runs.
+
+        Raises BadInput if the chains are of different kinds.
         """
         results = [result for _, result in self.chains]
-        for position, first in enumerate(self.first.trajectories):
-            same = [result.trajectories[position] for result in results]
-            names = [only] if only else list(first.variables)
-            variables = {name: np.concatenate([part.variables[name] for part in same]) for name in names}
-            weights = _pooled([part.weights for part in same])
-            yield Trajectories(first.kind, first.dates, variables, weights, first.scenario)
+        shapes = {tuple(_shape(part) for part in result.trajectories) for result in results}
+        if len(shapes) > 1:
+            raise BadInput(
+                f"the results of {self.location} are of different kinds and cannot be pooled: "
+                f"{' / '.join(sorted(map(str, shapes)))}; compute them again with the same version and configuration"
+            )
+        grouped = zip(*(result.trajectories for result in results), strict=True)
+        return [_joined(parts) for parts in grouped]
 
     def posterior(self) -> Posterior | None:
         """The particles of all chains in one."""
-        parts = [result.posterior for _, result in self.chains if result.posterior]
+        parts = self.posteriors
         if not parts:
             return None
         values = {name: np.concatenate([part.values[name] for part in parts]) for name in parts[0].values}
-        return Posterior(values, _pooled([p.weights for p in parts]), np.concatenate([p.distances for p in parts]))
+        distances = np.concatenate([part.distances for part in parts])
+        return Posterior(values, pooled_weights([part.weights for part in parts]), distances)
 
 
 def pool_of(results: Sequence[Finished]) -> Pool:
@@ -55,9 +80,14 @@ def pool_of(results: Sequence[Finished]) -> Pool:
     return Pool(key.location, key.parameters, [(finished.task, finished.result) for finished in results])
 
 
-def _pooled(weights: Sequence[Floats]) -> Floats:
-    """The weights of all chains, sum 1."""
+def pooled_weights(weights: Sequence[Floats]) -> Floats:
+    """The weights of all chains, sum 1; each chain has the same share."""
     return np.concatenate([part / part.sum() for part in weights]) / len(weights)
+
+
+def effective_sample_size(weights: Floats) -> float:
+    """How many equally weighted draws are worth as much: (sum w)^2 / sum w^2 (Kish 1965, Survey Sampling)."""
+    return float(np.sum(weights) ** 2 / np.sum(np.square(weights)))
 
 
 def weighted_quantiles(values: Floats, weights: Floats, levels: Sequence[float]) -> Floats:
@@ -76,3 +106,22 @@ def weighted_quantiles(values: Floats, weights: Floats, levels: Sequence[float])
     places = (np.cumsum(sorted_weights, axis=0) - sorted_weights) / (1.0 - sorted_weights)
     columns = [np.interp(levels, places[:, day], ordered[:, day]) for day in range(values.shape[1])]
     return np.stack(columns, axis=1)
+
+
+def sum_of(part: Trajectories, variables: Sequence[str]) -> Floats:
+    """The sum of several variables, shape (simulations, days)."""
+    total = np.zeros((len(part.weights), len(part.dates)))
+    for variable in variables:
+        total += part.variables[variable]
+    return total
+
+
+def _joined(parts: Sequence[Trajectories]) -> Trajectories:
+    if len(parts) == 1:
+        return parts[0]
+    return replace(parts[0], variables=_Joined(parts), weights=pooled_weights([part.weights for part in parts]))
+
+
+def _shape(part: Trajectories) -> tuple[str, str, int, tuple[str, ...]]:
+    """What chains must have in common to be pooled: kind, scenario, days, variables."""
+    return part.kind, part.scenario, len(part.dates), tuple(part.variables)

@@ -1,54 +1,68 @@
-"""Where the numbers come from: what reproduces a run, what it cost, and what is known of the tasks that failed."""
+"""Where the numbers come from: what reproduces a run, and what it cost."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import platform
+import shlex
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any
 
-from epydrop.documents import UnknownFormat, from_json
-from epydrop.errors import NotThere
 from epydrop.experiment import Experiment
-from epydrop.names import ERRORS, RESOLVED_EXPERIMENT, TELEMETRY, Stage, tasks_name
-from epydrop.orders import Orders
-from epydrop.records import ErrorRecord, Manifest, Telemetry
+from epydrop.names import RESOLVED_EXPERIMENT, Stage, tasks_name
+from epydrop.records import Manifest
 from epydrop_stages.context import TaskContext
-from epydrop_stages.suites import RunFacts, TaskLine
+from epydrop_stages.gaps import explained
+from epydrop_stages.points import Point, drawn_of
+from epydrop_stages.suites import RunFacts, Suite, TaskLine
+from epydrop_stages.tries import Tries, read_tries
 
-_MAX_READ = 2000  # telemetry records, at tens of milliseconds each; the report says when there were more
-_MAX_EXPLAINED = 200  # missing tasks whose error record is read
+
+@dataclass(frozen=True)
+class Built:
+    """What the builder made: its manifest, every task, and the points that have results."""
+
+    manifest: Manifest
+    lines: Sequence[TaskLine]
+    points: Sequence[Point]
 
 
-def gather_facts(
-    context: TaskContext, manifest: Manifest, lines: Sequence[TaskLine], warnings: Sequence[str]
-) -> RunFacts:
-    """What a report says about the run itself."""
-    orders = context.orders
-    missing = [line for line in lines if line.index in orders.missing]
-    known = _explanations(context, [line.index for line in missing])
+def gather_facts(context: TaskContext, experiment: Experiment, suite: Suite, built: Built) -> RunFacts:
+    """What a report says about the run itself. Threads that read records have ended when it returns."""
+    orders, manifest = context.orders, built.manifest
+    missing, gaps = explained(context, [line for line in built.lines if line.index in orders.missing])
+    drawn, draws_small = drawn_of(built.points)
+    tries = read_tries(context.store)
     return RunFacts(
         run_id=orders.run_id,
         exp_id=orders.exp_id,
         config_sha256=hashlib.sha256(context.store.read(RESOLVED_EXPERIMENT)).hexdigest(),
-        tasks=len(lines),
-        missing=[(line, known.get(line.index) or _cause(orders, line.index)) for line in missing],
+        tasks=len(built.lines),
+        missing=missing,
         versions={
             **manifest.versions,
             "python": platform.python_version(),
             "epydrop": metadata.version("epydrop"),
         },
         image=orders.resources.image,
-        totals=_totals(context),
-        warnings=warnings,
+        totals=_totals(tries),
+        warnings=suite.warnings(experiment),
+        locations={location: stop - start for location, (start, stop) in manifest.locations.items()},
+        gaps=gaps,
+        columns=suite.columns(experiment),
+        drawn=drawn,
+        draws_small=draws_small,
+        tries=tries,
+        reproduce=_reproduce(context, experiment),
     )
 
 
-def run_metadata(context: TaskContext, experiment: Experiment, facts: RunFacts) -> bytes:
+def run_metadata(context: TaskContext, experiment: Experiment, facts: RunFacts, quality: str) -> bytes:
     """All that it takes to get the same numbers again."""
     orders = context.orders
     document: dict[str, Any] = {
@@ -62,6 +76,7 @@ def run_metadata(context: TaskContext, experiment: Experiment, facts: RunFacts) 
         "image": facts.image,
         "versions": dict(facts.versions),
         "platform": platform.platform(),
+        "quality": quality,
         "counts": {
             "tasks": facts.tasks,
             "succeeded": facts.tasks - len(facts.missing),
@@ -79,62 +94,38 @@ def run_metadata(context: TaskContext, experiment: Experiment, facts: RunFacts) 
             "results": orders.results,
             "run_url": context.told.run_url,
         },
-        "reproduce": f"epydrop run {RESOLVED_EXPERIMENT}",
+        "reproduce": list(facts.reproduce),
     }
     return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n"
+
+
+def _reproduce(context: TaskContext, experiment: Experiment) -> list[str]:
+    """The commands: the file as it was dropped, with the seed that it may have left open."""
+    dropped = next((info.name for info in context.store.list("dropped/")), RESOLVED_EXPERIMENT)
+    url = context.told.run_url.rstrip("/") + "/" + dropped
+    settings = [f"seed={experiment.seed}"]
+    if url.startswith("file://"):
+        return [_command("epydrop", "run", url.removeprefix("file://"), "--set", *settings)]
+    name = dropped.rsplit("/", 1)[-1]
+    return [_command("gcloud", "storage", "cp", url, name), _command("epydrop", "run", name, "--set", *settings)]
+
+
+def _command(*words: str) -> str:
+    return shlex.join(words)
 
 
 def _iso(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
 
 
-def _explanations(context: TaskContext, indices: Iterable[int]) -> dict[int, str]:
-    """The newest error record of each of these runner tasks, in one sentence."""
-    wanted = set(sorted(indices)[:_MAX_EXPLAINED])
-    newest: dict[int, tuple[tuple[int, int], str]] = {}
-    for info in context.store.list(f"{ERRORS}{Stage.RUNNER}/") if wanted else ():
-        place = _try_of(info.name)
-        if place and place[1] in wanted:
-            attempt, index, retry = place
-            newest[index] = max(newest.get(index, ((0, 0), "")), ((attempt, retry), info.name))
-    return {index: _sentence(context, name) for index, (_, name) in newest.items()}
-
-
-def _cause(orders: Orders, index: int) -> str:
-    """Why a task that left no record is missing: it was killed from outside, or never began."""
-    causes = [cause.replace("_", " ") for cause, indices in orders.causes.items() if index in indices]
-    return causes[0] if causes else "no error record"
-
-
-def _try_of(name: str) -> tuple[int, int, int] | None:
-    """Attempt, index and retry in the name of an error record."""
-    *_, attempt, file = name.split("/")
-    index, _, retry = file.removesuffix(".json").partition("-")
-    if not (attempt.isdigit() and index.isdigit() and retry.isdigit()):
-        return None
-    return int(attempt), int(index), int(retry)
-
-
-def _sentence(context: TaskContext, name: str) -> str:
-    try:
-        record = from_json(ErrorRecord, context.store.read(name), name)
-    except (NotThere, UnknownFormat) as error:
-        return str(error)
-    return f"{record.type}: {record.message} (exit code {record.exit_code}, attempt {record.attempt})"
-
-
-def _totals(context: TaskContext) -> dict[str, float]:
+def _totals(tries: Tries) -> dict[str, float]:
     """Seconds summed and peak memory over all tries that left telemetry."""
-    found, records = 0, []
-    for info in context.store.list(TELEMETRY):
-        found += 1
-        if found <= _MAX_READ:
-            records.append(from_json(Telemetry, context.store.read(info.name), info.name))
+    done = [each for each in tries.read if not each.failed]
     return {
-        "records_found": found,
-        "records_read": len(records),
-        "first_started": min((record.started for record in records), default=time.time()),
-        "wall_seconds": round(sum(record.wall_seconds for record in records), 3),
-        "cpu_seconds": round(sum(record.cpu_seconds for record in records), 3),
-        "peak_memory_mib": round(max((record.peak_memory_mib for record in records), default=0.0), 1),
+        "records_found": tries.found,
+        "records_read": len(tries.read),
+        "first_started": min((each.started for each in tries.read if each.started), default=time.time()),
+        "wall_seconds": round(sum(each.wall for each in done), 3),
+        "cpu_seconds": round(sum(each.cpu for each in done), 3),
+        "peak_memory_mib": round(max((each.peak_mib for each in done), default=0.0), 1),
     }

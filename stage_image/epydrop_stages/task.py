@@ -5,22 +5,22 @@ from __future__ import annotations
 import logging
 import os
 import platform
-import resource
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 
 # Imported here, so that a process which has imported this module forks into tasks that start at once.
 import epydrop_stages.suites.epydemix  # noqa: F401
 from epydrop.documents import to_json
-from epydrop.errors import BadInput, EpydropError, ExitCode, WiredWrongly
+from epydrop.errors import EpydropError, ExitCode, WiredWrongly
 from epydrop.logs import log_context, set_up_logs
 from epydrop.names import Stage, error_name, telemetry_name
-from epydrop.records import ErrorRecord, RecordedProblem, Telemetry, fingerprint_of, traceback_of
+from epydrop.records import ErrorRecord, Telemetry
 from epydrop.stores import open_object_store
 from epydrop_stages import builder, output, runner
 from epydrop_stages.context import TaskContext, Told
 from epydrop_stages.counted import CountedStore
+from epydrop_stages.failures import Failure
+from epydrop_stages.usage import Usage, cpu_seconds
 
 _log = logging.getLogger("epydrop.stages")
 
@@ -36,7 +36,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
     set_up_logs(as_json=not environ.get("EPYDROP_RUN_URL", "").startswith("file:"))
     try:
         told = Told.read(_stage(argv), environ)
-        store = CountedStore(open_object_store(told.run_url))
+        store = CountedStore(open_object_store(told.run_url), Usage())
     except EpydropError as error:
         _log.error("%s", error)
         return error.exit_code
@@ -66,10 +66,10 @@ class _Try:
             done = _STAGES[self._told.stage](self._context)
             self._leave_telemetry(skipped=not done)
         except Exception as error:  # noqa: BLE001 - whatever it is, its record and exit code come first
-            code = exit_code_of(error)
-            _log.exception("%s task %d failed with exit code %d", self._told.stage, self._index, code)
-            self._leave_error(error, code)
-            return code
+            failure = Failure.of(error)
+            self._log_failure(failure)
+            self._leave_error(failure)
+            return failure.exit_code
         return ExitCode.OK
 
     @property
@@ -80,8 +80,12 @@ class _Try:
     def _run_id(self) -> str:
         return self._context.orders.run_id if self._context else ""
 
+    def _log_failure(self, failure: Failure) -> None:
+        """With the traceback of where it happened, which may have been in a worker."""
+        where = f"{self._told.stage} task {self._index}"
+        _log.error("%s failed with exit code %d\n%s", where, failure.exit_code, failure.traceback)
+
     def _leave_telemetry(self, *, skipped: bool) -> None:
-        used = resource.getrusage(resource.RUSAGE_SELF)
         record = Telemetry(
             run_id=self._run_id,
             stage=self._told.stage,
@@ -90,49 +94,34 @@ class _Try:
             retry=self._told.retry,
             started=self._started,
             wall_seconds=time.time() - self._started,
-            cpu_seconds=used.ru_utime + used.ru_stime,
-            peak_memory_mib=peak_memory_mib(),
-            bytes_in=self._store.bytes_in,
-            bytes_out=self._store.bytes_out,
+            cpu_seconds=cpu_seconds(),
+            peak_memory_mib=self._store.usage.peak_memory_mib,
+            bytes_in=self._store.usage.bytes_in,
+            bytes_out=self._store.usage.bytes_out,
             host=platform.node(),
             skipped=skipped,
         )
         self._store.write(telemetry_name(record.stage, record.attempt, record.index, record.retry), to_json(record))
 
-    def _leave_error(self, error: Exception, code: ExitCode) -> None:
-        problems = error.problems if isinstance(error, BadInput) else ()
+    def _leave_error(self, failure: Failure) -> None:
         record = ErrorRecord(
             run_id=self._run_id,
             stage=self._told.stage,
             attempt=self._told.attempt,
             index=self._index,
             retry=self._told.retry,
-            exit_code=code,
-            type=type(error).__qualname__,
-            message=str(error),
-            traceback=traceback_of(error),
-            fingerprint=fingerprint_of(error),
+            exit_code=failure.exit_code,
+            type=failure.type,
+            message=failure.message,
+            traceback=failure.traceback,
+            fingerprint=failure.fingerprint,
             host=platform.node(),
-            peak_memory_mib=peak_memory_mib(),
-            problems=tuple(RecordedProblem(p.message, p.file, p.line, p.column, p.hint) for p in problems),
+            peak_memory_mib=self._store.usage.peak_memory_mib,
+            problems=failure.problems,
+            started=self._started,
+            wall_seconds=time.time() - self._started,
         )
         try:
             self._store.write(error_name(record.stage, record.attempt, record.index, record.retry), to_json(record))
         except Exception:  # noqa: BLE001 - the store may be what is broken; the first error and its exit code stand
             _log.exception("the error record could not be stored")
-
-
-def exit_code_of(error: BaseException) -> ExitCode:
-    """What an error means to whoever runs the tasks. A library may have wrapped the MemoryError in its own."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, MemoryError):
-            return ExitCode.OUT_OF_MEMORY
-        cause = cause.__cause__
-    return error.exit_code if isinstance(error, EpydropError) else ExitCode.BUG
-
-
-def peak_memory_mib() -> float:
-    """The largest resident size so far; the kernel counts KiB on Linux and bytes on macOS."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1 << 20) if sys.platform == "darwin" else peak / (1 << 10)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from epydrop.errors import BadInput, Problem, TryAgain
+from epydrop_stages.description import Columns
 from epydrop_stages.suites import Finished, Output, Task, TaskKey
 
 ACTIONS = ("nothing", "raise", "out_of_memory", "wrapped_out_of_memory", "bad_input", "try_again")
@@ -33,7 +34,11 @@ def run(task: Task) -> Any:
     return task.seed
 
 
-def digest(results: Sequence[Finished], experiment: Any, facts: Any) -> int:
+def columns(experiment: Any) -> Columns:
+    return Columns()
+
+
+def digest(results: Sequence[Finished], experiment: Any, facts: Any, workspace: Path) -> int:
     return sum(finished.result for finished in results)
 
 

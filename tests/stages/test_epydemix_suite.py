@@ -15,9 +15,8 @@ from stage_run import StageRun, experiment_in
 
 from epydrop.experiment import read_experiment
 from epydrop.experiment.pack import pack
-from epydrop_stages.pools import Pool, weighted_quantiles
-from epydrop_stages.report.summaries import derived
-from epydrop_stages.results import Result
+from epydrop_stages.pools import weighted_quantiles
+from epydrop_stages.suites.epydemix.describe import derived
 from epydrop_stages.suites.epydemix.model import Work, prepare
 from epydrop_stages.suites.epydemix.populations import Populations
 from epydrop_stages.suites.epydemix.run import run_work
@@ -188,12 +187,10 @@ def test_the_model_of_a_point_names_its_variables():
 @pytest.mark.parametrize(("contacts", "r0"), [(1.0, 4.0), (2.5, 10.0)])
 def test_r0_follows_from_both_rates_and_the_contacts(contacts, r0):
     """In a population without ages the contacts are 1."""
-    pool = Pool("here", {}, [(None, Result((), 100.0, contacts))])
+    found = derived(SIR, {"transmission_rate": 2.0, "recovery_rate": 0.5}, contacts)
 
-    found = derived(SIR, {"transmission_rate": 2.0, "recovery_rate": 0.5}, pool)
-
-    assert found == {"R0": r0, "infectious period (days)": 2.0}
-    assert derived(VACCINATED, {"beta": 1.0}, pool) == {}
+    assert found == {"R0": r0, "infectious period": 2.0}
+    assert derived(VACCINATED, {"beta": 1.0}, contacts) == {}
 
 
 values = arrays.arrays(float, st.tuples(st.integers(1, 12), st.just(2)), elements=st.floats(-1e6, 1e6))

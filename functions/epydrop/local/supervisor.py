@@ -177,6 +177,7 @@ class Supervisor:
             "BATCH_TASK_INDEX": str(row.position),
             "BATCH_TASK_COUNT": str(spec.task_count),
             "BATCH_TASK_RETRY_ATTEMPT": str(row.retry),
+            "EPYDROP_CORES": str(self._options.cores),
         }
 
     def _outcome(self, task: RunningTask, end: Ended) -> TaskRow:

@@ -63,7 +63,7 @@ def hub_forecast(pool: Pool, experiment: Experiment) -> HubForecast | None:
 
 def _projection(pool: Pool, scenario: str) -> Trajectories | None:
     observed = pool.first.observed
-    parts = pool.trajectories(only=observed.variable) if observed else iter(())
+    parts = pool.trajectories() if observed else []
     return next((part for part in parts if (part.kind, part.scenario) == ("projection", scenario)), None)
 
 

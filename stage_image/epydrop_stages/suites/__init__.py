@@ -17,6 +17,9 @@ import numpy as np
 
 from epydrop.errors import BadInput, WiredWrongly
 from epydrop.experiment import Experiment
+from epydrop.indices import Indices
+from epydrop_stages.description import Columns
+from epydrop_stages.tries import Tries
 
 SUITES: dict[str, str] = {"epydemix": "epydrop_stages.suites.epydemix"}
 """Suite -> the module with its three functions."""
@@ -97,8 +100,24 @@ class Output:
 
 
 @dataclass(frozen=True)
+class Gap:
+    """Tasks without a result that failed alike. ``cause`` is one of the core's, ``words`` what one of them said."""
+
+    cause: str
+    words: str
+    tasks: Indices
+    fingerprint: str = ""
+    record: str = ""  # the error record of one of them, below the run
+
+
+@dataclass(frozen=True)
 class RunFacts:
-    """What the output stage knows of the run; ``missing`` are the tasks without a result, each with the reason."""
+    """What the output stage knows of the run.
+
+    ``locations``: each planned location with its number of tasks. ``missing``: the tasks without a result, each with
+    the reason; ``gaps``: the same, grouped. ``columns``: what the suite says of the tables. ``drawn``: the tasks of
+    the points that get pictures, small ones if there are many. ``reproduce``: the commands that give the same numbers.
+    """
 
     run_id: str
     exp_id: str
@@ -109,6 +128,13 @@ class RunFacts:
     image: str = ""
     totals: Mapping[str, float] = field(default_factory=dict)
     warnings: Sequence[str] = ()
+    locations: Mapping[str, int] = field(default_factory=dict)
+    gaps: Sequence[Gap] = ()
+    columns: Columns = field(default_factory=Columns)
+    drawn: Indices = field(default_factory=Indices)
+    draws_small: bool = False
+    tries: Tries = field(default_factory=Tries)
+    reproduce: Sequence[str] = ()
 
 
 class Suite(Protocol):
@@ -120,10 +146,14 @@ class Suite(Protocol):
     def run(self, task: Task) -> Any:
         """The result of one task: the same bytes for the same task. Raises BadInput if the task cannot be run."""
 
-    def digest(self, results: Sequence[Finished], experiment: Experiment, facts: RunFacts) -> Any:
+    def columns(self, experiment: Experiment) -> Columns:
+        """The columns of the tables, before any result is read; ``facts.columns`` then has them."""
+
+    def digest(self, results: Sequence[Finished], experiment: Experiment, facts: RunFacts, workspace: Path) -> Any:
         """All that ``report`` needs of the results of one point (same location and parameters, every chain).
 
-        Called in a worker process, so that points are digested side by side; what it returns must pickle.
+        Called in a worker process, so that points are digested side by side. What it returns must pickle and be
+        small: rows and pictures go into files in ``workspace``, which is the one that ``report`` sees.
         """
 
     def report(

@@ -6,16 +6,23 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from epydrop.experiment import Experiment
-from epydrop_stages.pools import Pool, pool_of
+from epydrop_stages.description import Columns
+from epydrop_stages.pools import pool_of
 from epydrop_stages.results import Result
 from epydrop_stages.suites import Finished, Output, RunFacts, Task, seed_of
+from epydrop_stages.suites.epydemix.describe import describe
 from epydrop_stages.suites.epydemix.model import Work
 from epydrop_stages.suites.epydemix.run import run_work
 from epydrop_stages.suites.epydemix.sources import Sources
-from epydrop_stages.suites.epydemix.tasks import points
+from epydrop_stages.suites.epydemix.tasks import parameter_kinds, points
 from epydrop_stages.suites.epydemix.validation import check, warnings_of
+from epydrop_stages.suites.epydemix.variables import prior_names, variable_names
+
+if TYPE_CHECKING:
+    from epydrop_stages.digests import PointDigest
 
 _log = logging.getLogger("epydrop.stages.epydemix")
 
@@ -35,20 +42,31 @@ def build(experiment: Experiment, workspace: Path) -> Iterator[Task]:
             yield Task(key, key.seed(seed), work)
 
 
+def columns(experiment: Experiment) -> Columns:
+    """Paths of the varied parameters, variables of all models, calibrated parameters."""
+    every = [point.config for point in points(experiment)]
+    return Columns(parameter_kinds(experiment), variable_names(every), prior_names(every))
+
+
 def run(task: Task) -> Result:
     """Simulates, or calibrates and projects. Raises BadInput if the task cannot be run, MemoryError as itself."""
     work: Work = task.work
     return run_work(work, task.seed)
 
 
-def digest(results: Sequence[Finished], experiment: Experiment, facts: RunFacts) -> Pool:  # noqa: ARG001 - the protocol's
-    """The chains of one point, pooled."""
-    return pool_of(results)
+def digest(results: Sequence[Finished], experiment: Experiment, facts: RunFacts, workspace: Path) -> PointDigest:
+    """The chains of one point, pooled; in a worker."""
+    from epydrop_stages.digests import digest_point  # noqa: PLC0415 - workers are forked before pyarrow is at work
+
+    pool = pool_of(results)
+    return digest_point(pool, describe(pool, experiment), experiment, facts, workspace)
 
 
-def report(digests: Iterable[Pool], experiment: Experiment, facts: RunFacts, workspace: Path) -> Iterator[Output]:
-    """Tables, and a report that needs nothing but itself."""
-    from epydrop_stages.suites.epydemix.publish import publish  # noqa: PLC0415 - pyarrow and matplotlib start threads
+def report(
+    digests: Iterable[PointDigest], experiment: Experiment, facts: RunFacts, workspace: Path
+) -> Iterator[Output]:
+    """Tables, quality and a report that needs nothing but itself."""
+    from epydrop_stages.publish import publish  # noqa: PLC0415 - as above
 
     return publish(digests, experiment, facts, workspace)
 

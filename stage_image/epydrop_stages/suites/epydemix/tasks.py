@@ -37,22 +37,36 @@ class Point:
 
 def points(experiment: Experiment) -> Iterator[Point]:
     """All points, ordered by location, then grid, then hypercube. Raises BadInput for a path that leads nowhere."""
-    base = plain(dict(experiment.model or {}))
     combinations = _combinations(experiment)
     for location in locations(experiment):
         for parameters in combinations:
-            config = copy.deepcopy(base)
-            if experiment.tasks.populations:
-                config.setdefault("population", {})["name"] = location
-            for path, value in parameters.items():
-                set_at(config, path, value)
-            yield Point(location, parameters, with_dates(config, experiment))
+            yield point_at(experiment, location, parameters)
+
+
+def point_at(experiment: Experiment, location: str, parameters: Mapping[str, Any]) -> Point:
+    """One point by what tells it from the others. Raises BadInput for a path that leads nowhere."""
+    config = plain(dict(experiment.model or {}))
+    if experiment.tasks.populations:
+        config.setdefault("population", {})["name"] = location
+    for path, value in parameters.items():
+        set_at(config, path, value)
+    return Point(location, parameters, with_dates(config, experiment))
 
 
 def parameter_names(experiment: Experiment) -> list[str]:
     """The dotted paths that tell the points apart, in the order of the file."""
     tasks = experiment.tasks
     return [*tasks.grid, *(tasks.lhs.ranges if tasks.lhs else ())]
+
+
+def parameter_kinds(experiment: Experiment) -> dict[str, str]:
+    """These paths with 'number', or 'text' where any value is none."""
+    texts = {
+        path
+        for path, values in experiment.tasks.grid.items()
+        if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+    }
+    return {path: "text" if path in texts else "number" for path in parameter_names(experiment)}
 
 
 def locations(experiment: Experiment) -> list[str]:

@@ -1,0 +1,26 @@
+"""How the forecasts did on observations that the calibration did not see."""
+
+from __future__ import annotations
+
+from epydrop_stages.quality.fit import SHARES
+from epydrop_stages.report.material import Material, Section
+
+_MOST = 60
+
+
+def section(material: Material) -> Section | None:
+    """Nothing without held-back observations."""
+    scores = material.quality.scores
+    if not scores:
+        return None
+    worst_first = sorted(scores, key=lambda score: -score.relative_wis if score.baseline_wis > 0 else 0.0)
+    data = {
+        "scores": worst_first[:_MOST],
+        "more": len(scores) - _MOST,
+        "shares": SHARES,
+        "held": material.quality.coverage(),
+        "count": sum(score.count for score in scores),
+        "has_scenarios": any(score.scenario for score in scores),
+        "fold": len(scores) > 12,
+    }
+    return Section("scores", "Against held-back observations", "scores.html.j2", data)

@@ -1,0 +1,139 @@
+"""From results to digests: read, verify, digest, in as many processes as there are cores, in the order of the tasks.
+
+In memory are one point's results in each worker, and as many digests ahead as ``workers`` allows. When there is only
+one core, or little to do, it all happens in this process.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from epydrop.documents import to_json
+from epydrop.errors import EpydropError, NotGenuine, NotThere
+from epydrop.experiment import Experiment
+from epydrop.names import Stage, refused_name, result_name
+from epydrop.orders import Orders
+from epydrop.records import Refusal
+from epydrop.stores import open_object_store
+from epydrop_stages.artifacts import check_artifact, read_artifact
+from epydrop_stages.context import TaskContext, Told
+from epydrop_stages.counted import CountedStore
+from epydrop_stages.points import Point
+from epydrop_stages.suites import Finished, RunFacts, suite_named
+from epydrop_stages.usage import Usage
+from epydrop_stages.workers import Workers
+
+_FEW = 6  # points; to load the drawing code in every worker takes as long as to digest as many
+_MIB_PER_WORKER = 1024  # the stage's code, a result and its figures
+
+
+class ResultsRefused(EpydropError):
+    """Some results are missing or bad; the record lists them all."""
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What a worker is asked: to digest a point, or only to look whether its results are sound."""
+
+    point: Point
+    only_check: bool
+
+    def __str__(self) -> str:
+        return str(self.point)
+
+
+@dataclass(frozen=True)
+class _Reply:
+    """A digest, or the reason of each result that is missing or bad."""
+
+    digest: Any = None
+    refused: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Digesting:
+    """The work on one point; pickled on its way to a process that was not forked."""
+
+    told: Told
+    orders: Orders
+    experiment: Experiment
+    facts: RunFacts
+    folder: Path
+
+    def __call__(self, usage: Usage) -> Callable[[_Question], _Reply]:
+        """In a worker: with a store of its own, for a connection cannot be shared."""
+        store = CountedStore(open_object_store(self.told.run_url), usage)
+        return self.answering(TaskContext(self.told, self.orders, store, 0))
+
+    def answering(self, context: TaskContext) -> Callable[[_Question], _Reply]:
+        """The work as a function of a question."""
+        suite = suite_named(self.experiment.suite)
+
+        def answer(question: _Question) -> _Reply:
+            results, reasons = _looked_at(context, question)
+            if reasons or question.only_check:
+                return _Reply(refused=reasons)
+            return _Reply(suite.digest(results, self.experiment, self.facts, self.folder))
+
+        return answer
+
+
+def digests(context: TaskContext, work: Digesting, points: Sequence[Point]) -> Generator[Any]:
+    """The digest of each point, in order.
+
+    From the first missing or bad result on nothing is handed over any more, but all the others are still looked at:
+    at the end the refusal with every bad index is stored, and ResultsRefused is raised.
+    """
+    reasons: dict[int, str] = {}
+    questions = (_Question(point, only_check=bool(reasons)) for point in points)
+    for reply in _replies(context, work, questions, worker_count(work, len(points))):
+        reasons.update(reply.refused)
+        if not reasons:
+            yield reply.digest
+    if reasons:
+        context.store.write(refused_name(context.orders.attempt), to_json(Refusal(context.orders.run_id, reasons)))
+        first = next(iter(reasons.items()))
+        raise ResultsRefused(f"{len(reasons)} results are missing or bad, the first: {first}")
+
+
+def worker_count(work: Digesting, points: int) -> int:
+    """How many processes: what cores, memory and points allow; 1 stands for this one alone."""
+    if points < _FEW:
+        return 1
+    return max(1, min(work.told.cores or usable_cores(), work.orders.resources.memory_mib // _MIB_PER_WORKER, points))
+
+
+def usable_cores() -> int:
+    """How many cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _replies(context: TaskContext, work: Digesting, questions: Iterator[_Question], workers: int) -> Iterator[_Reply]:
+    if workers == 1:
+        yield from map(work.answering(context), questions)
+        return
+    with Workers(workers, work, context.store.usage) as pool:
+        yield from pool.answers(questions)
+
+
+def _looked_at(context: TaskContext, question: _Question) -> tuple[list[Finished], dict[int, str]]:
+    """The results, and what is wrong with them; once something is, the others are only verified."""
+    results: list[Finished] = []
+    reasons: dict[int, str] = {}
+    for line in question.point.lines:
+        name = result_name(context.orders.results, line.index)
+        artifact = context.store, name, context.meta(Stage.RUNNER, line.index), context.told.keys
+        try:
+            if reasons or question.only_check:
+                check_artifact(*artifact)
+            else:
+                results.append(Finished(line, read_artifact(*artifact)))
+        except NotThere:
+            reasons[line.index] = "missing"
+        except NotGenuine as error:
+            reasons[line.index] = str(error)
+    return results, reasons
