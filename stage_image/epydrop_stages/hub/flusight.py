@@ -29,6 +29,7 @@ BASELINE_HORIZON = -1  # a trend is the change since the week before the referen
 _STABLE_BELOW = {0: 0.3, 1: 0.5, 2: 0.7, 3: 1.0}  # per 100 000 people, by horizon
 _LARGE_FROM = {0: 1.7, 1: 3.0, 2: 4.0, 3: 5.0}
 _FEWEST = 10  # admissions; a smaller change is stable whatever the rate
+_DIGITS = 10  # of a probability; more would be noise of the sum over runs
 _SUM_TOLERANCE = 1e-6
 _SATURDAY = 5
 
@@ -73,7 +74,7 @@ def trend_shares(changes: Floats, weights: Floats, people: int, horizon: int) ->
     size = np.where(stable, 0, np.where(rates < _LARGE_FROM[horizon], 1, 2))
     category = np.where(changes < 0, -size, size) + 2
     shares = np.bincount(category, weights=weights, minlength=len(CATEGORIES))
-    return dict(zip(CATEGORIES, (shares / shares.sum()).tolist(), strict=True))
+    return dict(zip(CATEGORIES, (shares / shares.sum()).round(_DIGITS).tolist(), strict=True))
 
 
 # -- whether rows keep the rules ---------------------------------------------------------------

@@ -75,7 +75,7 @@ class Stepper:
             leavers = state[self._sources]
             generator = rng.at(step) if isinstance(rng, Switched) else rng
             moves[step] = moved = generator.multinomial(leavers, chances[step])  # (A, N, C), those who stay among them
-            states[step + 1] = state + moved.sum(axis=0).T
+            states[step + 1] = state + np.add.reduce(moved, axis=0).T
             states[step + 1, self._sources] -= leavers
         return states[1:].astype(float), self._by_transition(moves)
 

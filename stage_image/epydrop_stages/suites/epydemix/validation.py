@@ -29,7 +29,17 @@ _MAX_TRIED = 12  # points that are simulated once; a simulation takes from milli
 def warnings_of(experiment: Experiment) -> list[str]:
     """What is allowed, but perhaps not meant, each once."""
     found = [warning for _, warned in _verdicts(experiment) for warning in warned]
-    return list(dict.fromkeys([*found, *_too_few_for_the_hub(experiment)]))
+    return list(dict.fromkeys([*found, *_other_past(experiment), *_too_few_for_the_hub(experiment)]))
+
+
+def _other_past(experiment: Experiment) -> Iterator[str]:
+    """With data a projection goes on from what was fitted, so it should not undo what was fitted with."""
+    model = experiment.model or {}
+    projection = model.get("projection") or {}
+    for section in ("interventions", "overrides") if experiment.data else ():
+        lost = [one for one in model.get(section) or [] if one not in (projection.get(section) or [])]
+        if section in projection and lost:
+            yield f"projection.{section} replace those of the model, so its past is not the one that was fitted"
 
 
 def _too_few_for_the_hub(experiment: Experiment) -> Iterator[str]:
