@@ -220,7 +220,7 @@ def test_weighted_quantiles_ascend_inside_the_values(values, levels, data):
     assert (found <= counted.max(axis=0) + span).all()
 
 
-@pytest.mark.parametrize("name", ["boarding-school-1978", "scenario-sweep"])
+@pytest.mark.parametrize("name", ["boarding-school-1978", "scenario-sweep", "weekly-forecast"])
 def test_the_examples_are_built(name, tmp_path, request):
     """What the README tells people to run is valid, to the last trial simulation."""
     folder = request.config.rootpath / "examples" / name

@@ -108,9 +108,11 @@ def _task_problems(rows: Sequence[HubRow]) -> Iterator[str]:
     if any(row.target_end_date != end_of(row.reference_date, row.horizon) for row in rows):
         yield "target_end_date is not reference_date and as many weeks as the horizon says"
     kind, ids = _TYPES[first.target]
-    if any(row.output_type != kind for row in rows) or tuple(row.output_type_id for row in rows) != ids:
-        yield f"expected one {kind} for each of {', '.join(ids)}, in this order"
     values = [row.value for row in rows]
+    if any(row.output_type != kind for row in rows) or sorted(row.output_type_id for row in rows) != sorted(ids):
+        yield f"expected one {kind} for each of {', '.join(ids)}"
+    else:
+        values = [row.value for row in sorted(rows, key=lambda row: ids.index(row.output_type_id))]
     if not np.isfinite(values).all() or min(values) < 0:
         yield "every value must be finite and at least 0"
         return
@@ -128,7 +130,7 @@ def _quantile_problems(values: Sequence[float], people: int | None) -> Iterator[
 
 def _pmf_problems(values: Sequence[float], _people: int | None) -> Iterator[str]:
     if abs(sum(values) - 1) > _SUM_TOLERANCE:
-        yield f"probabilities must add up to 1, not to {sum(values):.6g}"
+        yield f"probabilities must add up to 1, not to {sum(values):.9g}"
 
 
 _VALUE_RULES: dict[str, Callable[[Sequence[float], int | None], Iterator[str]]] = {

@@ -1,0 +1,158 @@
+"""Are known parameters recovered? How often the intervals of a forecast cover the truth, on simulated data.
+
+Simulation-based calibration (Cook, Gelman, Rubin 2006; Talts et al. 2018): parameters are drawn from the prior, weekly
+admissions are simulated with them, and the suite calibrates to the first weeks as it does for anybody, through the
+experiment file and the data file. If posteriors and forecasts are right, an interval of 50 % holds the truth in half of
+all repetitions. Approximate Bayesian computation is right only in the limit of no tolerance: with few generations it
+accepts simulations far from the data, its intervals are too wide, and cover too often.
+
+    python benchmarks/recovery.py                     # 100 repetitions, about ten minutes of two cores
+    python benchmarks/recovery.py --replicates 400 --generations 2 5
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import multiprocessing
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from epydemix.cli.config import build_priors
+
+from epydrop.experiment import read_experiment
+from epydrop_stages.observations import by_period
+from epydrop_stages.pools import weighted_quantiles
+from epydrop_stages.results import Floats, Result
+from epydrop_stages.suites.epydemix.model import Work, prepare
+from epydrop_stages.suites.epydemix.run import run_work
+from epydrop_stages.suites.epydemix.sources import Sources
+from epydrop_stages.suites.epydemix.tasks import points
+
+LEVELS = (0.05, 0.25, 0.75, 0.95)
+ADMISSIONS = "Infected_to_Hospitalized_total"
+FIRST, FITTED, HELD_BACK = np.datetime64("2026-10-10"), 8, 4  # the first Saturday; weeks
+WEEKS = FIRST + 7 * np.arange(FITTED + HELD_BACK)
+
+EXPERIMENT: dict[str, Any] = {
+    "model": {
+        "model": {"type": "SEIR", "outcome": "hospitalization"},
+        "population": {"size": 200_000},
+        "parameters": {"incubation_rate": 0.5, "recovery_rate": 0.35, "hospitalization_recovery_rate": 0.2},
+        "simulation": {"start_date": "2026-10-04"},
+        "initial_conditions": {"Susceptible": 0.897, "Infected": 0.003, "Recovered": 0.1},
+        "calibration": {
+            "target_variable": ADMISSIONS,
+            "epsilon_quantile_level": 0.4,
+            "priors": {
+                "transmission_rate": {"distribution": "uniform", "low": 0.4, "high": 0.8},
+                "hospitalization_rate": {"distribution": "uniform", "low": 0.01, "high": 0.05},
+            },
+        },
+        "projection": {"n_simulations": 200, "simulation": {"end_date": str(WEEKS[-1])}},
+    },
+    "data": {
+        "file": "admissions.csv",
+        "location_column": None,
+        "fitting_window": {"start_date": str(WEEKS[0]), "end_date": str(WEEKS[FITTED - 1])},
+    },
+}
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much work a calibration may do."""
+
+    particles: int
+    generations: int
+
+
+def work_of(admissions: Floats, size: Size) -> Work:
+    """What the builder would put into the task, from the files that a person would write."""
+    document = json.loads(json.dumps(EXPERIMENT))
+    document["model"]["calibration"] |= {"num_particles": size.particles, "num_generations": size.generations}
+    experiment = read_experiment(json.dumps(document).encode(), "recovery.yaml", "recovery")
+    with tempfile.TemporaryDirectory() as folder:
+        rows = "".join(f"{day},{count:.0f}\n" for day, count in zip(WEEKS, admissions, strict=True))
+        Path(folder, "admissions.csv").write_text(f"date,value\n{rows}", encoding="utf-8")
+        sources = Sources(experiment, Path(folder))
+        sources.read_data()
+        return sources.work(next(points(experiment)))
+
+
+def truth(number: int) -> tuple[dict[str, float], Floats]:
+    """Parameters from the prior, and the weekly admissions of one simulation with them."""
+    rng = np.random.default_rng([number, 1])
+    priors = build_priors(EXPERIMENT["model"]["calibration"])
+    drawn = {name: float(prior.rvs(random_state=rng)) for name, prior in priors.items()}
+    blank = work_of(np.zeros(len(WEEKS)), Size(1, 1))
+    config = {**blank.config, "simulation": {**blank.config["simulation"], "end_date": str(WEEKS[-1])}}
+    trajectory = prepare(replace(blank, config=config), Path()).simulator()(drawn, rng)
+    assert blank.observed is not None  # noqa: S101 - the experiment has data
+    days = np.array(trajectory.dates, dtype="datetime64[D]")
+    return drawn, by_period(blank.observed, days, trajectory.transitions[ADMISSIONS])[1]
+
+
+def covered(number: int, size: Size) -> tuple[dict[str, list[bool]], float]:
+    """What the 50 % and the 90 % interval of each quantity cover, and the calibration's tolerance per admission."""
+    drawn, admissions = truth(number)
+    result = run_work(work_of(admissions, size), number)
+    assert result.posterior is not None  # noqa: S101 - it was calibrated
+    found = {
+        name: _inside(values, result.posterior.weights, drawn[name]) for name, values in result.posterior.values.items()
+    }
+    for week, (values, weights) in enumerate(_weeks(result), start=1):
+        found[f"admissions, week {week}"] = _inside(values, weights, admissions[FITTED + week - 1])
+    return found, float(result.posterior.distances.max() / max(admissions[:FITTED].mean(), 1.0))
+
+
+def _weeks(result: Result) -> list[tuple[Floats, Floats]]:
+    """Values and weights of each week held back."""
+    projection = result.trajectories[-1]
+    assert result.observed is not None  # noqa: S101 - it was calibrated
+    _, values = by_period(result.observed, projection.dates, projection.variables[ADMISSIONS])
+    return [(values[:, FITTED + week], projection.weights) for week in range(HELD_BACK)]
+
+
+def _inside(values: Floats, weights: Floats, true: float) -> list[bool]:
+    low, lower, upper, high = weighted_quantiles(values[:, np.newaxis], weights, LEVELS)[:, 0]
+    return [bool(lower <= true <= upper), bool(low <= true <= high)]
+
+
+def share(hits: list[bool]) -> str:
+    """In per cent, with its binomial standard error."""
+    part, count = sum(hits) / len(hits), len(hits)
+    return f"{100 * part:6.1f} ± {100 * math.sqrt(part * (1 - part) / count):.1f}"
+
+
+def main() -> None:
+    """Prints one table for each number of generations."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--replicates", type=int, default=100)
+    parser.add_argument("--particles", type=int, default=100)
+    parser.add_argument("--generations", type=int, nargs="+", default=[5])
+    parser.add_argument("--processes", type=int, default=2)
+    told = parser.parse_args()
+    with multiprocessing.get_context("spawn").Pool(told.processes) as workers:
+        for generations in told.generations:
+            size, began = Size(told.particles, generations), time.time()
+            rows = workers.map(partial(covered, size=size), range(told.replicates), chunksize=1)
+            tolerance = np.median([tolerance for _, tolerance in rows])
+            print(
+                f"\n{told.replicates} repetitions, {size.particles} particles, {generations} generations; tolerance "
+                f"{100 * tolerance:.0f} % of the mean week (median); {time.time() - began:.0f} s"
+            )
+            print(f"{'covered, in per cent':<24}{'50 % interval':>16}{'90 % interval':>16}")
+            for name in rows[0][0]:
+                halves, nineties = zip(*(row[name] for row, _ in rows), strict=True)
+                print(f"{name:<24}{share(list(halves)):>16}{share(list(nineties)):>16}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
