@@ -16,7 +16,10 @@ REPLIES = "replies/"
 EXPERIMENT_SUFFIXES = (".yaml", ".yml", ".zip")
 
 RESOLVED_EXPERIMENT = "experiment.yaml"
+DROPPED = "dropped/"
 INPUTS = "inputs/"
+PINNED_COMMIT = "snapshot/commit.json"
+REPOSITORY_ARCHIVE = "snapshot/repo.tar.zst"
 LATEST_OUTPUTS = "outputs/latest.json"
 RUN_METADATA = "run_metadata.json"
 QUALITY = "quality.json"  # within a set of outputs
@@ -112,7 +115,7 @@ def artifacts_folder(stage: Stage, round_: int) -> str:
 
 def dropped_name(object_name: str) -> str:
     """Where the run keeps the file exactly as it was dropped."""
-    return "dropped/" + object_name.rsplit("/", 1)[-1]
+    return DROPPED + object_name.rsplit("/", 1)[-1]
 
 
 def orders_name(stage: Stage, attempt: int) -> str:

@@ -38,6 +38,19 @@ class Manifest:
 
 
 @dataclass(frozen=True)
+class PinnedCommit:
+    """The commit that ``ref`` of the forecast repository meant when the run's first builder looked."""
+
+    FORMAT: ClassVar[int] = 1
+    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
+
+    repo: str
+    ref: str
+    commit: str
+    format: int = 1
+
+
+@dataclass(frozen=True)
 class RecordedProblem:
     """One problem with an input, as in ``errors.Problem``."""
 

@@ -24,6 +24,7 @@ from epydrop.settings import read_settings
 from epydrop.stores import open_object_store
 
 _PASSED_ON = ("EPYDEMIX_DATA",)  # of this process's variables, to every task
+_TO_BUILDERS = ("GITHUB_PAT",)  # what no other stage needs to know
 
 
 @contextmanager
@@ -53,7 +54,8 @@ def local_machine(
     trigger = FileObjectStore(root / TRIGGER_BUCKET, emit=queue.put, bucket=TRIGGER_BUCKET)
     env = {name: str(Path(variables[name]).absolute()) for name in _PASSED_ON if variables.get(name)}
     env["EPYDROP_SIGNING_KEY"] = signing_keys(database.folder)
-    options = Options(cores=parallelism or usable_cores(), env=env)
+    builder_env = {name: variables[name] for name in _TO_BUILDERS if variables.get(name)}
+    options = Options(cores=parallelism or usable_cores(), env=env, builder_env=builder_env)
     jobs = LocalJobService(database, emit=queue.put, options=options)
     world = World(
         settings=settings,

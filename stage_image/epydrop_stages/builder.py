@@ -1,4 +1,4 @@
-"""The builder: unpacks a bundle, lets the suite make the tasks, and writes the manifest last."""
+"""The builder: gathers the experiment's files, lets the suite make the tasks, and writes the manifest last."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from epydrop.errors import BadInput
 from epydrop.names import MAX_TASKS, Stage, input_name, manifest_name, tasks_name
 from epydrop.records import Manifest
 from epydrop_stages.artifacts import write_artifact
-from epydrop_stages.bundles import unpack
 from epydrop_stages.context import TaskContext
 from epydrop_stages.places import with_places
 from epydrop_stages.suites import Suite, Task, TaskLine, suite_named
+from epydrop_stages.workspace import Taken, fill, working_in
 
 _log = logging.getLogger("epydrop.stages.builder")
 
@@ -38,14 +38,15 @@ def _build(context: TaskContext) -> bool:
     suite = suite_named(experiment.suite)
     with tempfile.TemporaryDirectory() as folder:
         workspace = Path(folder)
-        unpack(context.store, workspace)
+        taken = fill(context, experiment, workspace)
         lines = _Lines()
-        for task in suite.build(experiment, workspace):
-            line = lines.add(task)
-            _write_input(context, line.index, experiment.suite, task)
+        with working_in(workspace, experiment.suite):
+            for task in suite.build(experiment, workspace):
+                line = lines.add(task)
+                _write_input(context, line.index, experiment.suite, task)
     if not lines.count:
         raise BadInput("the experiment has no task: every list under tasks must have at least one entry")
-    _finish(context, lines, suite)
+    _finish(context, lines, suite, taken)
     _log.info("built %d tasks", lines.count)
     return True
 
@@ -88,7 +89,7 @@ class _Lines:
         return zstandard.ZstdCompressor(level=9).compress(b"".join(self._text))
 
 
-def _finish(context: TaskContext, lines: _Lines, suite: Suite) -> None:
+def _finish(context: TaskContext, lines: _Lines, suite: Suite, taken: Taken) -> None:
     """Writes the task list, then the manifest, whose presence says that all the rest is there."""
     folder = context.orders.inputs
     tasks = lines.compressed()
@@ -97,8 +98,13 @@ def _finish(context: TaskContext, lines: _Lines, suite: Suite) -> None:
         run_id=context.orders.run_id,
         tasks=lines.count,
         locations=lines.locations,
-        digests={tasks_name(folder): hashlib.sha256(tasks).hexdigest()},
-        versions={"python": platform.python_version(), "epydrop": metadata.version("epydrop"), **suite.versions()},
+        digests={tasks_name(folder): hashlib.sha256(tasks).hexdigest(), **taken.digests},
+        versions={
+            "python": platform.python_version(),
+            "epydrop": metadata.version("epydrop"),
+            **suite.versions(),
+            **taken.commits,
+        },
     )
     context.store.write(manifest_name(folder), to_json(manifest))
 

@@ -1,29 +1,66 @@
-"""Unpacks what a bundle carries; a bundle can never write outside its folder."""
+"""Lays what a bundle carries into a folder, over what is there; a bundle can never write outside of it."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from epydrop.errors import NotGenuine
 from epydrop.experiment.bundle import members
-from epydrop.names import INPUTS
+from epydrop.names import DROPPED, INPUTS
 from epydrop.ports import ObjectStore
+from epydrop_stages.checksums import sha256_of
 
-_DROPPED = "dropped/"
+_CHUNK = 1 << 20
 
 
-def unpack(store: ObjectStore, workspace: Path) -> None:
-    """Copies a dropped bundle's members into the workspace, and to ``inputs/`` for people to see.
+def take_bundle(store: ObjectStore, workspace: Path) -> dict[str, str]:
+    """Lays a dropped bundle's members into the workspace, and into ``inputs/`` for people to see.
 
-    Nothing happens when a lone YAML was dropped. Raises BadInput if the bundle breaks a rule or is damaged.
+    Returns the bundle's sha256 under its name; nothing when a lone YAML was dropped. Raises BadInput if the bundle
+    breaks a rule or is damaged.
     """
-    for info in list(store.list(_DROPPED)):
-        if info.name.endswith(".zip"):
-            with store.open_read(info.name) as stream:
-                for name, member in members(stream, info.name.removeprefix(_DROPPED)):
-                    path = workspace / name
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    with path.open("wb") as file:
-                        shutil.copyfileobj(member, file, 1 << 20)
-                    with path.open("rb") as file, store.open_write(INPUTS + name) as target:
-                        shutil.copyfileobj(file, target, 1 << 20)
+    digests = {}
+    for bundle in _bundles(store):
+        digests[bundle] = sha256_of(store, bundle)
+        for name, path in _laid(store, bundle, workspace):
+            with path.open("rb") as file, store.open_write(INPUTS + name) as target:
+                shutil.copyfileobj(file, target, _CHUNK)
+    return digests
+
+
+def lay_bundle(store: ObjectStore, workspace: Path, digests: Mapping[str, str]) -> None:
+    """Lays the same members into another workspace. Raises NotGenuine if it is not the bundle with that sha256."""
+    for bundle in _bundles(store):
+        if digests.get(bundle) != sha256_of(store, bundle):
+            raise NotGenuine(f"{bundle} is not the bundle that the manifest speaks of")
+        for _ in _laid(store, bundle, workspace):
+            pass
+
+
+def _bundles(store: ObjectStore) -> list[str]:
+    return [info.name for info in store.list(DROPPED) if info.name.endswith(".zip")]
+
+
+def _laid(store: ObjectStore, bundle: str, workspace: Path) -> Iterator[tuple[str, Path]]:
+    """Each member's name and its path in the workspace, once it is there."""
+    with store.open_read(bundle) as stream:
+        for name, member in members(stream, bundle.removeprefix(DROPPED)):
+            path = workspace / name
+            _make_way(path, workspace)
+            with path.open("wb") as file:
+                shutil.copyfileobj(member, file, _CHUNK)
+            yield name, path
+
+
+def _make_way(path: Path, workspace: Path) -> None:
+    """Folders for the path; what a repository has in their place, or in its own, goes, and no link is followed."""
+    for parent in reversed(path.relative_to(workspace).parents[:-1]):
+        folder = workspace / parent
+        if folder.is_symlink() or folder.is_file():
+            folder.unlink()
+        folder.mkdir(exist_ok=True)
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from epydrop.documents import from_json
 from epydrop.errors import NotThere, WiredWrongly
@@ -22,6 +22,7 @@ class Told:
     """The environment of a stage process. ``position`` counts tasks in the job, ``retry`` Batch's own retries.
 
     ``cores`` are how many processors it may use; 0, when nobody says, stands for all that it is allowed to run on.
+    ``github_pat`` is what a builder may have been given to read the forecast repository.
     """
 
     stage: Stage
@@ -31,6 +32,7 @@ class Told:
     retry: int
     keys: SigningKeys
     cores: int = 0
+    github_pat: str = field(default="", repr=False)
 
     @classmethod
     def read(cls, stage: Stage, environ: Mapping[str, str]) -> Told:
@@ -46,6 +48,7 @@ class Told:
             retry=_number(environ, "BATCH_TASK_RETRY_ATTEMPT") if environ.get("BATCH_TASK_RETRY_ATTEMPT") else 0,
             keys=SigningKeys.parse(environ["EPYDROP_SIGNING_KEY"]),
             cores=_number(environ, "EPYDROP_CORES", least=1) if environ.get("EPYDROP_CORES") else 0,
+            github_pat=environ.get("GITHUB_PAT", ""),
         )
 
 

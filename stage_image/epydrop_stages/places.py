@@ -14,6 +14,7 @@ from typing import Any
 from epydrop.errors import BadInput, Problem
 from epydrop.experiment.bundle import open_bundle
 from epydrop.experiment.source import Source, read_source
+from epydrop.names import DROPPED
 from epydrop.ports import ObjectStore
 
 Steps = tuple[str | int, ...]
@@ -25,12 +26,12 @@ _STEP = re.compile(r"\w[\w+-]*")
 def with_places(error: BadInput, store: ObjectStore) -> BadInput:
     """The same problems, each where it stands in the dropped file, as far as its words tell."""
     source = _dropped(store)
-    return error if source is None else BadInput(*(_placed(problem, source) for problem in error.problems))
+    return error if source is None else BadInput(*(placed(problem, source) for problem in error.problems))
 
 
 def _dropped(store: ObjectStore) -> Source | None:
     """The experiment file as it was dropped, out of its bundle if it came in one."""
-    for info in store.list("dropped/"):
+    for info in store.list(DROPPED):
         name = info.name.rsplit("/", 1)[-1]
         data = store.read(info.name)
         if name.endswith(".zip"):
@@ -40,7 +41,8 @@ def _dropped(store: ObjectStore) -> Source | None:
     return None
 
 
-def _placed(problem: Problem, source: Source) -> Problem:
+def placed(problem: Problem, source: Source) -> Problem:
+    """The same problem where its words stand in that file; one that has a line already stays."""
     if problem.line is not None:
         return problem
     path = _path_of(problem.message, source.plain())

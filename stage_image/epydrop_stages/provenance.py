@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any
 
+from epydrop.documents import from_json
 from epydrop.experiment import Experiment
-from epydrop.names import RESOLVED_EXPERIMENT, Stage, tasks_name
-from epydrop.records import Manifest
+from epydrop.names import PINNED_COMMIT, RESOLVED_EXPERIMENT, Stage, tasks_name
+from epydrop.records import Manifest, PinnedCommit
 from epydrop_stages.context import TaskContext
 from epydrop_stages.gaps import explained
 from epydrop_stages.points import Point, drawn_of
@@ -94,6 +95,7 @@ def run_metadata(context: TaskContext, experiment: Experiment, facts: RunFacts, 
             "results": orders.results,
             "run_url": context.told.run_url,
         },
+        "source": _source(context, experiment),
         "reproduce": list(facts.reproduce),
     }
     return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n"
@@ -103,15 +105,25 @@ def _reproduce(context: TaskContext, experiment: Experiment) -> list[str]:
     """The commands: the file as it was dropped, with the seed that it may have left open."""
     dropped = next((info.name for info in context.store.list("dropped/")), RESOLVED_EXPERIMENT)
     url = context.told.run_url.rstrip("/") + "/" + dropped
-    settings = [f"seed={experiment.seed}"]
+    settings = ["--set", f"seed={experiment.seed}"]
+    if source := _source(context, experiment):
+        settings += ["--set", f"source.ref={source['commit']}"]
     if url.startswith("file://"):
-        return [_command("epydrop", "run", url.removeprefix("file://"), "--set", *settings)]
+        return [_command("epydrop", "run", url.removeprefix("file://"), *settings)]
     name = dropped.rsplit("/", 1)[-1]
-    return [_command("gcloud", "storage", "cp", url, name), _command("epydrop", "run", name, "--set", *settings)]
+    return [_command("gcloud", "storage", "cp", url, name), _command("epydrop", "run", name, *settings)]
 
 
 def _command(*words: str) -> str:
     return shlex.join(words)
+
+
+def _source(context: TaskContext, experiment: Experiment) -> dict[str, str] | None:
+    """The repository, what was asked of it, and the commit that this meant."""
+    if experiment.source is None:
+        return None
+    pinned = from_json(PinnedCommit, context.store.read(PINNED_COMMIT), PINNED_COMMIT)
+    return {"repo": pinned.repo, "ref": pinned.ref, "commit": pinned.commit}
 
 
 def _iso(moment: float) -> str:

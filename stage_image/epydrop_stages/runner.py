@@ -9,6 +9,7 @@ from epydrop.names import Stage, input_name, result_name
 from epydrop_stages.artifacts import is_valid, read_artifact, write_artifact
 from epydrop_stages.context import TaskContext
 from epydrop_stages.suites import Task, suite_named
+from epydrop_stages.workspace import files_at_hand
 
 _log = logging.getLogger("epydrop.stages.runner")
 
@@ -22,7 +23,8 @@ def run(context: TaskContext) -> bool:
         _log.info("task %d has a valid result already", index)
         return False
     name, task = read_input(context)
-    result = suite_named(name).run(task)
+    with files_at_hand(context, name):
+        result = suite_named(name).run(task)
     write_artifact(store, target, result, meta, keys, image=orders.resources.image)
     _log.info("task %d is done", index)
     return True

@@ -21,13 +21,14 @@ from epydrop_stages.context import TaskContext, Told
 from epydrop_stages.counted import CountedStore
 from epydrop_stages.failures import Failure
 from epydrop_stages.usage import Usage, cpu_seconds
+from epydrop_stages.workspace import files_at_hand
 
 _log = logging.getLogger("epydrop.stages")
 
 _STAGES: dict[Stage, Callable[[TaskContext], bool]] = {
     Stage.BUILDER: builder.run,
     Stage.RUNNER: runner.run,
-    Stage.OUTPUT: output.run,
+    Stage.OUTPUT: lambda context: _among_files(context, output.run),
 }
 
 
@@ -42,6 +43,12 @@ def main(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
         return error.exit_code
     with log_context(stage=str(told.stage), attempt=str(told.attempt)):
         return _Try(told, store).run()
+
+
+def _among_files(context: TaskContext, run: Callable[[TaskContext], bool]) -> bool:
+    """Runs a stage where its suite finds the experiment's files."""
+    with files_at_hand(context, context.experiment().suite):
+        return run(context)
 
 
 def _stage(argv: Sequence[str]) -> Stage:

@@ -44,13 +44,60 @@ INPUTS, RESULTS, OUTPUTS = "builder-artifacts/", "runner-artifacts/", "outputs/2
 KEYS = SigningKeys({"made-up": b"a key that signs what is made up"})
 ADMISSIONS = "Infected_to_Hospitalized_total"
 
-STATES = (
-    "Alabama Alaska Arizona Arkansas California Colorado Connecticut Delaware District_of_Columbia Florida Georgia "
-    "Hawaii Idaho Illinois Indiana Iowa Kansas Kentucky Louisiana Maine Maryland Massachusetts Michigan Minnesota "
-    "Mississippi Missouri Montana Nebraska Nevada New_Hampshire New_Jersey New_Mexico New_York North_Carolina "
-    "North_Dakota Ohio Oklahoma Oregon Pennsylvania Puerto_Rico Rhode_Island South_Carolina South_Dakota Tennessee "
-    "Texas Utah Vermont Virginia Washington West_Virginia Wisconsin Wyoming"
-).split()
+STATES = [
+    "Alabama",
+    "Alaska",
+    "Arizona",
+    "Arkansas",
+    "California",
+    "Colorado",
+    "Connecticut",
+    "Delaware",
+    "District_of_Columbia",
+    "Florida",
+    "Georgia",
+    "Hawaii",
+    "Idaho",
+    "Illinois",
+    "Indiana",
+    "Iowa",
+    "Kansas",
+    "Kentucky",
+    "Louisiana",
+    "Maine",
+    "Maryland",
+    "Massachusetts",
+    "Michigan",
+    "Minnesota",
+    "Mississippi",
+    "Missouri",
+    "Montana",
+    "Nebraska",
+    "Nevada",
+    "New_Hampshire",
+    "New_Jersey",
+    "New_Mexico",
+    "New_York",
+    "North_Carolina",
+    "North_Dakota",
+    "Ohio",
+    "Oklahoma",
+    "Oregon",
+    "Pennsylvania",
+    "Puerto_Rico",
+    "Rhode_Island",
+    "South_Carolina",
+    "South_Dakota",
+    "Tennessee",
+    "Texas",
+    "Utah",
+    "Vermont",
+    "Virginia",
+    "Washington",
+    "West_Virginia",
+    "Wisconsin",
+    "Wyoming",
+]
 
 Compute = Callable[[TaskKey, np.random.Generator], Result]
 

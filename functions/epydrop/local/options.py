@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from epydrop.local.trouble import Trouble
+from epydrop.names import Stage, parse_job_id
 
 _INHERITED = re.compile(
     r"PATH|HOME|USER|LOGNAME|LANG|LANGUAGE|LC_\w+|TZ|PYTHONPATH|VIRTUAL_ENV|SSL_CERT_\w+|REQUESTS_CA_BUNDLE"
@@ -31,7 +32,7 @@ def usable_cores() -> int:
 
 @dataclass(frozen=True)
 class Options:
-    """How tasks are run: cores in all, variables for each task, and seconds.
+    """How tasks are run: cores in all, variables for each task and for builders alone, and seconds.
 
     ``backoff`` before a second try, doubled with each; ``grace`` between SIGTERM and SIGKILL;
     ``sample_every`` for the memory.
@@ -39,10 +40,17 @@ class Options:
 
     cores: int = field(default_factory=usable_cores)
     env: Mapping[str, str] = field(default_factory=dict)
+    builder_env: Mapping[str, str] = field(default_factory=dict, repr=False)
     backoff: float = 0.5
     grace: float = 2.0
     sample_every: float = 0.2
     trouble: Trouble = field(default_factory=Trouble)
+
+    def env_of(self, job_id: str) -> dict[str, str]:
+        """The variables for each task of this job."""
+        name = parse_job_id(job_id)
+        own = self.builder_env if name is not None and name.stage is Stage.BUILDER else {}
+        return {**self.env, **own}
 
 
 def base_environment() -> dict[str, str]:

@@ -171,7 +171,7 @@ class Supervisor:
 
     def _environment(self, spec: JobSpec, row: TaskRow, cwd: Path) -> dict[str, str]:
         return {
-            **self._options.env,
+            **self._options.env_of(spec.job_id),
             **spec.env,
             "TMPDIR": str(cwd),
             "BATCH_TASK_INDEX": str(row.position),

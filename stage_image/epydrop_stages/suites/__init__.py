@@ -21,8 +21,14 @@ from epydrop.indices import Indices
 from epydrop_stages.description import Columns
 from epydrop_stages.tries import Tries
 
-SUITES: dict[str, str] = {"epydemix": "epydrop_stages.suites.epydemix"}
-"""Suite -> the module with its three functions."""
+SUITES: dict[str, str] = {
+    "epydemix": "epydrop_stages.suites.epydemix",
+    "epymodelingsuite": "epydrop_stages.suites.epymodelingsuite",
+}
+"""Suite -> the module with its functions."""
+
+WORK_AMONG_FILES = frozenset({"epymodelingsuite"})
+"""Suites whose functions are all called in a folder with the files of the repository and the bundle, at every stage."""
 
 
 @dataclass(frozen=True)
