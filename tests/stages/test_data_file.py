@@ -186,6 +186,12 @@ def test_many_bad_rows_are_told_up_to_a_number(tmp_path):
             "simulation.start_date 2026-01-05 is too late for the first observation, which counts 2026-01-04",
             '"start_date"',
         ),
+        (
+            weekly(model__calibration__distance="wmape"),
+            csv_of(dict.fromkeys(WEEKS, 0)),
+            "calibration.distance 'wmape' is undefined where nothing but 0 was observed; use 'rmse', as in population",
+            '"distance"',
+        ),
         (weekly(model__simulation__dt=2), csv_of(), "simulation.dt 2 is longer than a day", '"dt"'),
         (
             weekly(model__calibration__target_variable="Infected_to_Hospitalised_total"),

@@ -34,6 +34,7 @@ _STRATEGIES: dict[str, dict[str, type[int | float]]] = {
     "rejection": {"epsilon": float, "num_particles": int, "total_simulations_budget": int},
     "top_fraction": {"top_fraction": float, "Nsim": int},
 }
+_RELATIVE = ("wmape", "mape")  # distances in shares of what was observed
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class Comparison:
         """How simulations like this one are compared. Raises BadInput if they cannot be."""
         observed = work.observed or _daily_observations(work.config, folder, trial)
         _check_target(observed.variable, trial)
+        if problem := undefined_distance(work.config, observed):
+            raise BadInput(problem)
         fitted = observed.dates[observed.fitted]
         periods = Periods.of(observed, days_of(trial)).at(fitted)
         if len(periods.dates) != len(fitted):
@@ -62,6 +65,14 @@ class Comparison:
     def data_of(self, trajectory: Trajectory) -> Floats:
         """The same of a simulation."""
         return self.periods.values(series_of(trajectory, self.observed.variable))
+
+
+def undefined_distance(config: Config, observed: Observations) -> str:
+    """Why no simulation has a distance from these observations, in words; sampling would never end."""
+    distance = config["calibration"].get("distance", "rmse")
+    if distance in _RELATIVE and not observed.values[observed.fitted].any():
+        return f"model: calibration.distance {distance!r} is undefined where nothing but 0 was observed; use 'rmse'"
+    return ""
 
 
 def _daily_observations(config: Config, folder: Path, trial: Trajectory) -> Observations:

@@ -13,6 +13,7 @@ from epydemix.cli.config import DEFAULT_N_PROJECTIONS
 from epydrop.errors import BadInput, Problem
 from epydrop.experiment import Experiment
 from epydrop_stages.hub.places import hub_problems
+from epydrop_stages.suites.epydemix.calibration import undefined_distance
 from epydrop_stages.suites.epydemix.checks import FILE, problems_and_warnings, read_files, scenario_problems
 from epydrop_stages.suites.epydemix.run import trials
 from epydrop_stages.suites.epydemix.sources import Sources
@@ -89,6 +90,8 @@ def _mismatches(experiment: Experiment, sources: Sources) -> Iterator[Problem]:
         if observed := sources.observations(point):
             for message in not_simulated(point.config["simulation"], observed):
                 yield Problem(f"model: {message}", FILE)
+            if problem := undefined_distance(point.config, observed):
+                yield Problem(f"{problem}, as in {point.location}", FILE)
     yield from hub_problems(experiment, sources.observed)
 
 
