@@ -55,6 +55,7 @@ PREDEFINED = [
 ALL = [
     *((model, {}, dt) for model in PREDEFINED for dt in (1.0, 0.5)),
     (CUSTOM, {"importation": -4.0, "deaths": 0.05}, 1.0),
+    ({"type": "SEIR"}, {"incubation_rate": [0.1, 0.3] * 60, "transmission_rate": [[0.4, 0.2]]}, 1.0),
 ]
 
 

@@ -88,7 +88,7 @@ class Stepper:
             if place not in state_dependent:
                 rates = np.zeros((steps, groups, every))
                 for transition in transitions:
-                    rates[..., self._index[transition.target]] += _rate(transition.params, definitions)
+                    rates[..., self._index[transition.target]] += _rate(transition.params, definitions, steps)
                 chances[:, place] = self._chances(name, rates)
         return chances
 
@@ -133,8 +133,12 @@ class Stepper:
         return found
 
 
-def _rate(params: Any, definitions: Mapping[str, Floats]) -> Any:
-    """The rate of a spontaneous transition at all steps (T, N): a number, a parameter, or an expression of some."""
+def _rate(params: Any, definitions: Mapping[str, Floats], steps: int) -> Any:
+    """The rate of a spontaneous transition at all steps (T, N): a number, a parameter, or an expression of some.
+
+    A parameter may be given for longer than is simulated.
+    """
     if not isinstance(params, str):
         return params
-    return definitions[params] if params in definitions else evaluate(params, dict(definitions))
+    rate = definitions[params] if params in definitions else evaluate(params, dict(definitions))
+    return rate[:steps] if np.ndim(rate) else rate
