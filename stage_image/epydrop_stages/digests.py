@@ -161,7 +161,7 @@ class _Digesting:
 
         pool, many = self._pool, self._facts.draws_small
         stem = point_name(pool.location, pool.parameters, pool.chains[0][0].index)
-        book = Sketchbook(self._workspace, stem, label, is_one_of_many=many)
+        book = Sketchbook(self._workspace, stem, label, small=many)
         yield from book.fans("fan", fans)
         if not many:
             yield from book.fans("infections", infection_fans(self._parts, self._description))

@@ -11,7 +11,7 @@ from epydrop_stages.digests import PointDigest
 from epydrop_stages.hub.file import hub_name, write_hub_file
 from epydrop_stages.hub.forecast import HubForecast
 from epydrop_stages.quality.presence import location_findings
-from epydrop_stages.quality.summary import Quality, forecast_findings, hub_findings
+from epydrop_stages.quality.summary import Quality, forecast_findings, hub_findings, of_main_scenario
 from epydrop_stages.report.page import Report
 from epydrop_stages.suites import Output, RunFacts
 from epydrop_stages.tables.files import Table
@@ -39,7 +39,7 @@ def publish(
     yield from outputs
     missing = [line for line, _ in facts.missing]
     quality.extend(location_findings(facts.locations, missing, experiment.run.required))
-    quality.extend(forecast_findings(quality.scores))
+    quality.extend(forecast_findings(of_main_scenario(quality.scores, experiment)))
     yield from _hub_file(forecasts, experiment, facts, workspace, quality)
     yield _written(workspace / QUALITY, quality.to_json(facts.run_id))
     yield from report.write(workspace, quality)

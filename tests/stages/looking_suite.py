@@ -7,6 +7,7 @@ import json
 import shutil
 from pathlib import Path
 
+from epydrop_stages.description import Columns
 from epydrop_stages.suites import Output, Task, TaskKey
 
 
@@ -19,7 +20,11 @@ def run(task):
     return {"build": task.work, "run": _seen()}
 
 
-def digest(results, experiment, facts):
+def columns(experiment):
+    return Columns()
+
+
+def digest(results, experiment, facts, workspace):
     return results[0].result
 
 

@@ -66,7 +66,8 @@ def fit_finding(pool: Pool, parts: Sequence[Trajectories]) -> Finding | None:
         return None
     share = float(np.mean(is_covered(LEVELS, found, values, 0.95)))
     severity = Severity.WARN if share < FITS else Severity.PASS
-    sentence = f"{as_percent(share)} of {len(values)} fitted observations lie within the calibrated model's 95\u00a0% band"
+    held = f"{as_percent(share)} of {len(values)} fitted observations"
+    sentence = f"{held} lie within the 95\u00a0% band of the calibrated model"
     numbers = {"share": share, "observations": len(values)}
     return Finding("fit", severity, sentence, pool.location, "", pool.parameters, numbers)
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from epydrop.experiment import Experiment
 from epydrop_stages.quality.calibration import Calibration
 from epydrop_stages.quality.checks import CHECKS, Finding, Severity, as_percent, worst
 from epydrop_stages.quality.fit import SHARES, Score
@@ -72,11 +73,6 @@ class Quality:
         told = {finding.check for finding in self._findings}
         return ((check, self._passed[check]) for check in CHECKS if self._passed[check] and check not in told)
 
-    def coverage(self) -> dict[float, float]:
-        """The share of all held-back observations that each interval holds; empty when there are none."""
-        count = sum(score.count for score in self.scores)
-        return {share: sum(score.covered[share] for score in self.scores) / count for share in SHARES if count}
-
     def to_json(self, run_id: str) -> bytes:
         """The file quality.json."""
         by_check: dict[str, list[Finding]] = {check: [] for check in CHECKS}
@@ -105,11 +101,24 @@ class Quality:
         }
 
 
+def coverage(scores: Sequence[Score]) -> dict[float, float]:
+    """The share of all held-back observations that each interval holds; empty when there are none."""
+    count = sum(score.count for score in scores)
+    return {share: sum(score.covered[share] for score in scores) / count for share in SHARES if count}
+
+
+def of_main_scenario(scores: Sequence[Score], experiment: Experiment) -> list[Score]:
+    """The scores of what is meant as a forecast: the hub's scenario, else the first; the others ask what if."""
+    hub = experiment.outputs.hub
+    main = (hub.scenario if hub else None) or next(iter(experiment.scenarios), "")
+    return [score for score in scores if score.scenario == main]
+
+
 def forecast_findings(scores: Sequence[Score]) -> Iterator[Finding]:
-    """What all scores together say; a single location has too few held-back observations to be judged."""
+    """What all these scores say; a single location has too few held-back observations to be judged."""
     count = sum(score.count for score in scores)
     if count >= _ENOUGH_TO_JUDGE:
-        held = {share: sum(score.covered[share] for score in scores) / count for share in SHARES}
+        held = coverage(scores)
         low = [share for share in SHARES if held[share] < _TOO_LOW[share]]
         sentence = ", ".join(f"the {as_percent(share)} intervals hold {as_percent(held[share])}" for share in SHARES)
         numbers = {f"coverage_{share * 100:g}": held[share] for share in SHARES} | {"observations": count}

@@ -79,7 +79,7 @@ def main_fans(pool: Pool, parts: Sequence[Trajectories], description: Descriptio
         return [fan for fan in fans if len(fan.dates)]
     names = [name for name in description.infectious if name in shown[0].variables]
     if names:
-        quantity = "infectious: " + " + ".join(description.name_of(name) for name in names)
+        quantity = " + ".join(description.name_of(name) for name in names)
     else:
         names = list(shown[0].variables)[:1]
         quantity = description.name_of(names[0]) if names else ""

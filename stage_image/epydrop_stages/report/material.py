@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from epydrop.experiment import Experiment
 from epydrop_stages.quality.summary import Quality
-from epydrop_stages.report.pictures import FOLDER, Picture
+from epydrop_stages.report.pictures import FOLDER, inline_path
 from epydrop_stages.report.summaries import PointSummary, short
 from epydrop_stages.suites import Output, RunFacts
 
@@ -45,22 +45,17 @@ class Album:
         self._workspace = workspace
         self._names: dict[str, None] = {}
 
-    def show(self, picture: Picture) -> str:
-        """The <svg> of a picture that a worker drew."""
-        self._names[picture.name] = None
-        return picture.inline.read_text(encoding="utf-8")
-
-    def draw(self, name: str, words: str, drawings: tuple[Drawing, Drawing]) -> str:
-        """Keeps a figure of the whole run, drawn for the page and for its files; returns the former's <svg>."""
-        from epydrop_stages.report.figures.style import described, standalone  # noqa: PLC0415 - matplotlib
-
-        inline, whole = drawings
-        folder = self._workspace / FOLDER
-        folder.mkdir(exist_ok=True)
-        (folder / f"{name}.svg").write_text(standalone(described(whole.svg(), words)), encoding="utf-8")
-        (folder / f"{name}.png").write_bytes(whole.png())
+    def show(self, name: str) -> dict[str, str]:
+        """A figure as the page's templates take it: its <svg>, and the path of its files without suffix."""
         self._names[name] = None
-        return described(inline.svg(), words)
+        return {"svg": inline_path(self._workspace, name).read_text(encoding="utf-8"), "file": FOLDER + name}
+
+    def draw(self, name: str, words: str, drawing: Drawing) -> dict[str, str]:
+        """Keeps a figure of the whole run, and shows it."""
+        from epydrop_stages.report.figures.files import keep  # noqa: PLC0415 - matplotlib
+
+        keep(self._workspace, name, words, drawing)
+        return self.show(name)
 
     def outputs(self) -> list[Output]:
         """The files of all figures that were shown."""

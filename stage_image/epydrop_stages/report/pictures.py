@@ -17,13 +17,16 @@ _LONGEST = 80  # characters of a name's part
 
 @dataclass(frozen=True)
 class Picture:
-    """One figure. ``name`` is that of its files without suffix; ``inline`` holds the <svg> for the page."""
+    """One figure of a point. ``name`` is that of its files without suffix."""
 
     name: str
     kind: str  # 'fan', 'infections' or 'posterior'
-    words: str
-    inline: Path
     scenario: str = ""
+
+
+def inline_path(workspace: Path, name: str) -> Path:
+    """Where the <svg> for the page waits until the page is written."""
+    return workspace / FOLDER / f"{name}.inline"
 
 
 def safe_name(text: str) -> str:

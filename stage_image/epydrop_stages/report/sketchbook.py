@@ -7,52 +7,44 @@ from pathlib import Path
 
 from epydrop_stages.report.curves import Fan
 from epydrop_stages.report.figures.fans import fan_chart, small_fan
+from epydrop_stages.report.figures.files import keep
 from epydrop_stages.report.figures.posteriors import posterior_chart
-from epydrop_stages.report.figures.style import Drawing, described, standalone
 from epydrop_stages.report.marginals import Marginal
-from epydrop_stages.report.pictures import FOLDER, Picture, safe_name
+from epydrop_stages.report.pictures import Picture, safe_name
 
 
 class Sketchbook:
-    """Where the pictures of one point go. ``is_one_of_many`` draws small ones for the page; files are always large."""
+    """Takes the pictures of one point. ``small`` draws small ones for the page; the files are always large."""
 
-    def __init__(self, workspace: Path, stem: str, label: str, *, is_one_of_many: bool) -> None:
-        self._folder = workspace / FOLDER
-        self._folder.mkdir(exist_ok=True)
+    def __init__(self, workspace: Path, stem: str, label: str, *, small: bool) -> None:
+        self._workspace = workspace
         self._stem = stem
         self._label = label
-        self._many = is_one_of_many
+        self._small = small
 
     def fans(self, kind: str, fans: Sequence[Fan]) -> Iterator[Picture]:
         """One picture for each scenario, all with the same vertical axis."""
         top = max((fan.top for fan in fans), default=0.0)
         for fan in fans:
-            what = [part for part in (kind if kind != "fan" else "", fan.scenario) if part]
-            inline = small_fan(fan, top=top) if self._many else fan_chart(fan, top=top, title=fan.scenario)
-            title = ", ".join([self._label, *([fan.scenario] if fan.scenario else [])])
+            title = f"{self._label}, {fan.scenario}" if fan.scenario else self._label
+            picture = Picture(self._name(fan.scenario, "" if kind == "fan" else kind), kind, fan.scenario)
             whole = fan_chart(fan, top=top, title=title)
-            yield self._keep(kind, what, (inline, whole), fan.in_words(), fan.scenario)
+            small = small_fan(fan, top=top) if self._small else None
+            keep(self._workspace, picture.name, f"{title}: {fan.in_words()}", whole, small)
+            yield picture
 
     def posteriors(self, marginals: Sequence[Marginal], units: Mapping[str, str]) -> Iterator[Picture]:
         """One picture for each parameter."""
         for marginal in marginals:
-            estimate, unit = marginal.estimate, units.get(marginal.estimate.name, "")
+            estimate = marginal.estimate
+            picture = Picture(self._name("posterior", estimate.name), "posterior")
             words = (
-                f"posterior of {estimate.name}: median {estimate.pooled.median:.3g}, 95 % interval "
+                f"{self._label}: posterior of {estimate.name}, median {estimate.pooled.median:.3g}, 95 % interval "
                 f"{estimate.pooled.low:.3g} to {estimate.pooled.high:.3g}, {len(estimate.chains)} chains"
             )
-            drawings = posterior_chart(marginal, unit), posterior_chart(marginal, unit, title=self._label)
-            yield self._keep("posterior", ["posterior", estimate.name], drawings, words, "")
+            whole = posterior_chart(marginal, units.get(estimate.name, ""), title=self._label)
+            keep(self._workspace, picture.name, words, whole)
+            yield picture
 
-    def _keep(
-        self, kind: str, what: Sequence[str], drawings: tuple[Drawing, Drawing], words: str, scenario: str
-    ) -> Picture:
-        """Writes the <svg> for the page, and the two files of the whole figure."""
-        inline, whole = drawings
-        name = "-".join([self._stem, *map(safe_name, what)])
-        words = f"{self._label}, {words}" if not scenario else f"{self._label}, {scenario}, {words}"
-        kept = self._folder / f"{name}.inline"
-        kept.write_text(described(inline.svg(), words), encoding="utf-8")
-        (self._folder / f"{name}.svg").write_text(standalone(described(whole.svg(), words)), encoding="utf-8")
-        (self._folder / f"{name}.png").write_bytes(whole.png())
-        return Picture(name, kind, words, kept, scenario)
+    def _name(self, *parts: str) -> str:
+        return "-".join([self._stem, *(safe_name(part) for part in parts if part)])

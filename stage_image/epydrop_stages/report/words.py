@@ -40,7 +40,9 @@ def duration(seconds: float) -> str:
     if seconds < 100:
         return f"{seconds:.3g}{_THIN}s" if seconds < 10 else f"{seconds:.0f}{_THIN}s"
     minutes = round(seconds / 60)
-    return f"{minutes}{_THIN}min" if minutes < 120 else f"{seconds / 3600:.1f}{_THIN}h"
+    if minutes < 120:
+        return f"{minutes}{_THIN}min"
+    return f"{seconds / 3600:.1f}{_THIN}h" if seconds < 2 * 86_400 else f"{seconds / 86_400:.1f}{_THIN}days"
 
 
 def parameter(name: str) -> str:

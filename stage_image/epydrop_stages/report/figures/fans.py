@@ -13,7 +13,9 @@ from epydrop_stages.report.curves import Fan
 from epydrop_stages.report.figures.style import BLACK, BLUE, GREY, RED, SOFT, Drawing, count_axis, date_axis
 
 SIZE = (6.4, 3.5)
-SMALL = (2.9, 1.75)
+SMALL = (2.9, 1.6)
+
+_MARGINS = {"left": 0.145, "right": 0.985, "bottom": 0.14, "top": 0.965}
 
 _BANDS = ((0, 6, 0.16, "95 %"), (1, 5, 0.24, "80 %"), (2, 4, 0.36, "50 %"))
 _MEDIAN = 3
@@ -28,11 +30,9 @@ def fan_chart(fan: Fan, *, top: float, title: str = "") -> Drawing:
         _points(axes, fan, size=5.0)
         _axes(axes, top)
         axes.set_ylabel(fan.label)
-        if title:
-            axes.set_title(title)
         axes.legend(loc="upper left" if _is_late(fan) else "upper right", ncols=1)
 
-    return Drawing(draw, SIZE)
+    return Drawing(draw, SIZE, title=title)
 
 
 def small_fan(fan: Fan, *, top: float) -> Drawing:
@@ -43,10 +43,10 @@ def small_fan(fan: Fan, *, top: float) -> Drawing:
         _bands(axes, fan, labels=False)
         _points(axes, fan, size=3.0)
         _axes(axes, top, small=True)
-        axes.tick_params(labelsize=8, length=2)
+        axes.tick_params(labelsize=8, length=2, pad=2)
         axes.yaxis.set_major_locator(MaxNLocator(3))
 
-    return Drawing(draw, SMALL)
+    return Drawing(draw, SMALL, margins=_MARGINS)
 
 
 def _bands(axes: Axes, fan: Fan, *, labels: bool) -> None:
@@ -89,7 +89,7 @@ def _points(axes: Axes, fan: Fan, *, size: float) -> None:
 def _axes(axes: Axes, top: float, *, small: bool = False) -> None:
     axes.margins(x=0.015)
     date_axis(axes, small=small)
-    count_axis(axes)
+    count_axis(axes, small=small)
     axes.set_ylim(0, top * 1.05 if top > 0 else 1.0)
 
 

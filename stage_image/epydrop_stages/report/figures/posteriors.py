@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from epydrop_stages.report.figures.style import BLUE, GREY, RED, SERIES, SKY, Drawing
+from epydrop_stages.report.figures.style import BLUE, GREY, RED, SERIES, SKY, Drawing, bars
 from epydrop_stages.report.intervals import Interval
 from epydrop_stages.report.marginals import Estimate, Marginal
 
@@ -32,13 +33,11 @@ def posterior_chart(marginal: Marginal, unit: str, *, title: str = "") -> Drawin
             else (figure.add_subplot(), None)
         )
         _histogram(upper, marginal)
-        if title:
-            upper.set_title(title)
         if lower is not None:
             _chains(lower, chains)
         (upper if lower is None else lower).set_xlabel(_label(marginal.estimate.name, unit))
 
-    return Drawing(draw, SIZE)
+    return Drawing(draw, SIZE, title=title)
 
 
 def forest_chart(name: str, unit: str, estimates: Sequence[tuple[str, Estimate]]) -> Drawing:
@@ -50,11 +49,10 @@ def forest_chart(name: str, unit: str, estimates: Sequence[tuple[str, Estimate]]
         prior = next((estimate.prior for _, estimate in estimates if estimate.prior), None)
         if prior:
             axes.axvspan(*prior, color=GREY, alpha=0.12, linewidth=0, label="prior, 95 %")
-        for row, (_, estimate) in zip(rows, estimates, strict=True):
-            _bar(axes, row, estimate.pooled, BLUE)
-            if len(estimate.chains) > 1:
-                medians = [chain.median for chain in estimate.chains]
-                axes.plot(medians, [row] * len(medians), "|", color=RED, markersize=7, markeredgewidth=1.0, zorder=2)
+        found = [estimate for _, estimate in estimates]
+        marks = [(chain.median, row) for row, each in zip(rows, found, strict=True) for chain in _several(each)]
+        axes.plot(*zip(*marks, strict=True), "|", color=RED, markersize=7, mew=1.0) if marks else None
+        _bars(axes, rows, [each.pooled for each in found], BLUE)
         axes.set_yticks(rows, [location for location, _ in estimates])
         axes.set_ylim(-0.8, len(estimates) - 0.2)
         axes.tick_params(axis="y", length=0, labelsize=8)
@@ -80,19 +78,26 @@ def _histogram(axes: Axes, marginal: Marginal) -> None:
     axes.legend(loc="upper right", fontsize=8)
 
 
+def _several(estimate: Estimate) -> Sequence[Interval]:
+    return estimate.chains if len(estimate.chains) > 1 else ()
+
+
 def _chains(axes: Axes, chains: Sequence[Interval]) -> None:
     for row, chain in enumerate(chains):
-        _bar(axes, -row, chain, SERIES[row % len(SERIES)])
+        _bars(axes, [-row], [chain], SERIES[row % len(SERIES)])
     axes.set_ylim(-len(chains) + 0.4, 0.6)
     axes.set_yticks([])
     axes.set_ylabel("chains", fontsize=8)
     axes.spines["left"].set_visible(False)
 
 
-def _bar(axes: Axes, row: float, found: Interval, color: str) -> None:
-    axes.plot([found.low, found.high], [row, row], color=color, linewidth=1.1, solid_capstyle="butt")
-    axes.plot([found.lower, found.upper], [row, row], color=color, linewidth=3.2, solid_capstyle="butt")
-    axes.plot([found.median], [row], "o", color="white", markeredgecolor=color, markersize=4, markeredgewidth=1.2)
+def _bars(axes: Axes, rows: Any, found: Sequence[Interval], color: str) -> None:
+    """A thin line for 95 %, a thick one for the middle half, a dot for the median."""
+    both = list(zip(rows, found, strict=True))
+    bars(axes, [(row, each.low, each.high) for row, each in both], flat=True, color=color, linewidth=1.1)
+    bars(axes, [(row, each.lower, each.upper) for row, each in both], flat=True, color=color, linewidth=3.2)
+    medians = [each.median for each in found]
+    axes.plot(medians, rows, "o", mfc="white", mec=color, markersize=4, mew=1.2)
 
 
 def _label(name: str, unit: str) -> str:

@@ -7,9 +7,8 @@ tell apart; what matters differs in shape or line as well.
 from __future__ import annotations
 
 import io
-import re
-from collections.abc import Callable
-from html import escape
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -17,7 +16,10 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
-from matplotlib.ticker import StrMethodFormatter
+from matplotlib.ticker import FuncFormatter, StrMethodFormatter
+from matplotlib.transforms import Bbox
+
+from epydrop_stages.report.figures.slim import slim
 
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")
 BLACK, GREY, SOFT = ("#1a1a1a", "#8a8f98", "#5a616c")
@@ -31,7 +33,7 @@ _STYLE: Any = {
     "svg.hashsalt": "epydrop",
     "text.parse_math": False,  # a name with a dollar sign is a name
     "font.size": 10,
-    "axes.titlesize": 10.5,
+    "axes.titlesize": 10,
     "axes.titlelocation": "left",
     "axes.titlecolor": BLACK,
     "axes.spines.top": False,
@@ -51,44 +53,70 @@ _STYLE: Any = {
     "legend.handlelength": 1.6,
     "figure.facecolor": "white",
 }
-_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 _NO_METADATA: Any = {"Date": None, "Creator": None, "Format": None, "Type": None}
+
+_TITLE = 10.5  # points
+_ROOM = 0.04  # inches above what is left of a figure without its title
 
 Draw = Callable[[Figure], None]
 
 
 class Drawing:
-    """One figure. ``draw`` fills it; ``size`` in inches decides how large the text is beside it."""
+    """One figure. ``draw`` fills it; ``size`` in inches decides how large the text is beside it.
 
-    def __init__(self, draw: Draw, size: tuple[float, float]) -> None:
+    ``title`` stands in the files only: a page has its own headings. ``margins`` (shares of the figure, as
+    matplotlib's ``subplots_adjust`` takes them) make figures in a grid line up, else the text decides them.
+    """
+
+    def __init__(
+        self, draw: Draw, size: tuple[float, float], *, title: str = "", margins: Mapping[str, float] | None = None
+    ) -> None:
         with mpl.rc_context(_STYLE):
-            self._figure = Figure(figsize=size, layout="constrained")
-            FigureCanvasAgg(self._figure)
-            draw(self._figure)
+            self._figure = figure = Figure(figsize=size, layout=None if margins else "constrained")
+            FigureCanvasAgg(figure)
+            draw(figure)
+            self._title = figure.suptitle(title, x=0.01, ha="left", fontsize=_TITLE) if title else None
+            if margins:
+                figure.subplots_adjust(**margins)
+            else:
+                figure.draw_without_rendering()
+                figure.set_layout_engine("none")  # found once, for all that is written of it
+
+    def inline(self) -> str:
+        """As an <svg> element without a title, which fills the width it is given."""
+        with mpl.rc_context(_STYLE):
+            if self._title is None:
+                return self._svg(None)
+            self._title.set_visible(False)
+            width = self._figure.get_figwidth()
+            top = self._figure.get_tightbbox().y1 + _ROOM
+            svg = self._svg(Bbox([[0.0, 0.0], [width, top]]))
+            self._title.set_visible(True)
+            return svg
 
     def svg(self) -> str:
-        """As an <svg> element that fills the width it is given."""
+        """As an <svg> element with its title."""
         with mpl.rc_context(_STYLE):
-            text = io.StringIO()
-            self._figure.savefig(text, format="svg", metadata=_NO_METADATA)
-        return _slim(text.getvalue())
+            return self._svg(None)
 
     def png(self) -> bytes:
-        """As a PNG of the drawing's size at 160 dots an inch."""
+        """As a PNG at 160 dots an inch."""
         with mpl.rc_context(_STYLE):
             data = io.BytesIO()
             self._figure.savefig(data, format="png", dpi=DPI, metadata={"Software": None})
         return data.getvalue()
 
+    def _svg(self, part: Bbox | None) -> str:
+        text = io.StringIO()
+        self._figure.savefig(text, format="svg", metadata=_NO_METADATA, bbox_inches=part)
+        return slim(text.getvalue())
 
-def described(svg: str, words: str) -> str:
-    """An <svg> that says what it shows to those who do not see it."""
-    return svg.replace("<svg", f'<svg role="img" aria-label="{escape(words, quote=True)}"', 1)
 
-
-def standalone(svg: str) -> str:
-    """An <svg> element as a file of its own."""
-    return f'<?xml version="1.0" encoding="utf-8"?>\n{svg}\n'
+def bars(axes: Axes, ends: Sequence[tuple[float, float, float]], *, flat: bool = False, **style: Any) -> None:
+    """Bars (place, low, high) as one artist, which is a tenth of the bytes of one for each; ``flat`` ones lie."""
+    places = [each for place, _, _ in ends for each in (place, place, math.nan)]
+    values = [each for _, low, high in ends for each in (low, high, math.nan)]
+    axes.plot(*((values, places) if flat else (places, values)), solid_capstyle="butt", **style)
 
 
 def date_axis(axes: Axes, *, small: bool = False) -> None:
@@ -98,18 +126,14 @@ def date_axis(axes: Axes, *, small: bool = False) -> None:
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=not small))  # type: ignore[no-untyped-call]
 
 
-def count_axis(axes: Axes) -> None:
-    """Numbers with their thousands apart, from zero up."""
-    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.10g}"))
+def count_axis(axes: Axes, *, small: bool = False) -> None:
+    """Numbers with their thousands apart, from zero up; in small figures thousands are told as k, millions as M."""
+    axes.yaxis.set_major_formatter(FuncFormatter(_short_count) if small else StrMethodFormatter("{x:,.10g}"))
     axes.set_ylim(bottom=0)
 
 
-def _slim(svg: str) -> str:
-    """Without what a page does not need: fixed size, ids that repeat from figure to figure, hundredths of a point."""
-    svg = svg[svg.index("<svg") :].strip()
-    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'<g id="[^"]*"', "<g", svg)
-    svg = re.sub(r"(font: [^;\"']*?\d+(?:\.\d+)?px)[^;\"]*", rf"\1 {_FONT}", svg)
-    svg = re.sub(r'(\sd=")([^"]*)"', lambda path: path[1] + re.sub(r"(\.\d)\d+", r"\1", path[2]) + '"', svg)
-    svg = re.sub(r"\s*\n\s*", "\n", svg)
-    return re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", re.sub(r' height="[^"]*pt"', "", svg, count=1), count=1)
+def _short_count(value: float, _position: int | None = None) -> str:
+    for size, letter in ((1e6, "M"), (1e3, "k")):
+        if abs(value) >= 10 * size or (abs(value) >= size and value % (size / 10) == 0):
+            return f"{value / size:g}{letter}"
+    return f"{value:g}"

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from epydrop_stages.report.figures.style import SERIES, Drawing
+from epydrop_stages.report.figures.style import SERIES, Drawing, bars
 from epydrop_stages.report.intervals import Interval
 
 SIZE = (6.4, 3.5)
 MOST_GROUPS = len(SERIES)
 
+_MANY = 60  # marks, that then are smaller
+_APART = 0.006  # of the axis: groups at the same place stand beside each other
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 
 
@@ -31,18 +34,22 @@ def sweep_chart(label: str, groups: Sequence[Dots], *, title: str = "") -> Drawi
 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
-        for color, marker, group in zip(SERIES, _MARKERS, groups, strict=False):
-            low, high = [each.low for each in group.infected], [each.high for each in group.infected]
-            axes.vlines(group.places, low, high, color=color, alpha=0.35, linewidth=1.5)
+        many = sum(len(group.places) for group in groups) > _MANY
+        every = [place for group in groups for place in group.places]
+        apart = (max(every) - min(every)) * _APART if len(groups) > 1 else 0.0
+        for number, group in enumerate(groups):
+            color, marker = SERIES[number], _MARKERS[number]
+            places = np.array(group.places) + (number - (len(groups) - 1) / 2) * apart
+            ends = [(place, each.low, each.high) for place, each in zip(places, group.infected, strict=True)]
+            bars(axes, ends, color=color, alpha=0.25 if many else 0.4, linewidth=0.8 if many else 1.4)
             medians = [each.median for each in group.infected]
-            axes.plot(group.places, medians, marker, color=color, markersize=5, mec="white", mew=0.7, label=group.name)
+            size = 3.6 if many else 5
+            axes.plot(places, medians, marker, color=color, markersize=size, mec="white", mew=0.5, label=group.name)
         axes.set_xlabel(label)
         axes.set_ylabel("infected (% of the population)")
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=""))
         axes.set_ylim(bottom=0)
-        if title:
-            axes.set_title(title)
         if len(groups) > 1:
-            axes.legend(loc="best")
+            axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(groups), columnspacing=1.2)
 
-    return Drawing(draw, SIZE)
+    return Drawing(draw, SIZE, title=title)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from epydrop_stages.report.figures.style import BLACK, BLUE, GREEN, ORANGE, RED, Drawing
+from epydrop_stages.report.figures.style import BLACK, BLUE, GREEN, GREY, ORANGE, RED, Drawing
+from epydrop_stages.report.words import duration
 from epydrop_stages.results import Floats
 from epydrop_stages.tries import Try
 
@@ -17,25 +20,60 @@ MOST_BARS = 60
 
 _COLORS = {"builder": GREEN, "runner": BLUE, "output": ORANGE}
 _UNITS = ((7200.0, 3600.0, "hours"), (300.0, 60.0, "minutes"), (0.0, 1.0, "seconds"))
-_PLACES = 400  # moments at which tasks are counted; more would not be seen
+_PLACES = 300  # times in which tasks are counted; more would not be seen
 _BAR, _WIDTH = 0.15, 11.6  # inches
 
 
 def timeline_chart(tries: Sequence[Try]) -> Drawing:
     """One bar for each try, or the number of tasks at work over time; failed tries are marked."""
-    began = min(each.started for each in tries)
-    ended = max(each.started + each.wall for each in tries) - began
+    tries, pauses = without_pauses(tries)
+    ended = max(each.started + each.wall for each in tries)
     _, seconds, unit = next(entry for entry in _UNITS if ended >= entry[0])
     few = len(tries) <= MOST_BARS
 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
-        (_bars if few else _counts)(axes, tries, began, seconds)
-        axes.set_xlabel(f"{unit} since the first task began")
+        (_bars if few else _counts)(axes, tries, seconds)
+        for pause in pauses:
+            _pause(axes, pause, seconds)
+        axes.set_xlabel(f"{unit} since the first task began" + (", without pauses" if pauses else ""))
         axes.set_xlim(0, ended / seconds * 1.01 or 1.0)
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.0), ncols=4) if few else axes.legend(loc="upper right")
+        axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=4)
 
     return Drawing(draw, (_WIDTH, max(1.6, 1.0 + _BAR * len(tries)) if few else 2.7))
+
+
+@dataclass(frozen=True)
+class Pause:
+    """A time in which nothing ran, cut short: where it stands on the axis, and how long it was; in seconds."""
+
+    place: float
+    width: float
+    length: float
+
+
+def without_pauses(tries: Sequence[Try]) -> tuple[list[Try], list[Pause]]:
+    """The tries with seconds since the first as their start, idle times cut short.
+
+    A run may wait overnight for its retry, and its outputs be made again in a month; on a true axis all work would
+    then be a hair line. Pauses longer than a fiftieth of the work are cut to that.
+    """
+    ordered = sorted(tries, key=lambda each: each.started)
+    busy, until = 0.0, ordered[0].started
+    for each in ordered:
+        busy += max(0.0, each.started + each.wall - max(until, each.started))
+        until = max(until, each.started + each.wall)
+    longest = max(1.0, busy / 50)
+    shift, until = ordered[0].started, ordered[0].started
+    moved, pauses = [], []
+    for each in ordered:
+        idle = each.started - until
+        if idle > longest:
+            pauses.append(Pause(until - shift, longest, idle))
+            shift += idle - longest
+        moved.append(replace(each, started=each.started - shift))
+        until = max(until, each.started + each.wall)
+    return moved, pauses
 
 
 def resources_chart(tries: Sequence[Try], memory_mib: int) -> Drawing:
@@ -54,42 +92,49 @@ def resources_chart(tries: Sequence[Try], memory_mib: int) -> Drawing:
     return Drawing(draw, (_WIDTH, 2.2))
 
 
-def _bars(axes: Axes, tries: Sequence[Try], began: float, seconds: float) -> None:
+def _bars(axes: Axes, tries: Sequence[Try], seconds: float) -> None:
     """The first to begin on top; a failed try is red and hatched."""
-    told: set[str] = set()
-    for row, each in enumerate(sorted(tries, key=lambda one: (one.started, one.index))):
-        name = "failed" if each.failed else each.stage
-        start, width = (each.started - began) / seconds, each.wall / seconds
-        axes.barh(
-            -row,
-            width,
-            left=start,
-            height=0.72,
-            color=RED if each.failed else _COLORS[each.stage],
-            hatch="////" if each.failed else None,
-            edgecolor="white" if each.failed else "none",
-            linewidth=0,
-            label=None if name in told else name,
-        )
-        told.add(name)
-        axes.text(start + width, -row, f" {each.index}", va="center", fontsize=7, color=BLACK)
+    ordered = sorted(tries, key=lambda one: (one.started, one.index))
+    for name in (*_COLORS, "failed"):
+        rows = [row for row, each in enumerate(ordered) if name == ("failed" if each.failed else each.stage)]
+        same = [ordered[row] for row in rows]
+        if same:
+            starts = [each.started / seconds for each in same]
+            widths = [each.wall / seconds for each in same]
+            axes.barh([-row for row in rows], widths, left=starts, height=0.72, label=name, **_bar_style(name))
+    for row, each in enumerate(ordered):
+        end = (each.started + each.wall) / seconds
+        axes.text(end, -row, f" {each.index}", va="center", fontsize=7, color=BLACK)
     axes.set_yticks([])
     axes.grid(visible=False, axis="y")
-    axes.set_ylim(-len(tries), 1.8)
+    axes.set_ylim(-len(tries) + 0.2, 0.8)
 
 
-def _counts(axes: Axes, tries: Sequence[Try], began: float, seconds: float) -> None:
+def _pause(axes: Axes, pause: Pause, seconds: float) -> None:
+    """A hatched gap, with its true length."""
+    first, last = pause.place / seconds, (pause.place + pause.width) / seconds
+    axes.axvspan(first, last, facecolor="none", edgecolor=GREY, hatch="....", linewidth=0)
+    axes.text(
+        (first + last) / 2, 0.5, duration(pause.length), rotation=90, ha="center", va="center", fontsize=8,
+        transform=axes.get_xaxis_transform(), bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
+    )  # fmt: skip
+
+
+def _bar_style(name: str) -> dict[str, Any]:
+    if name == "failed":
+        return {"color": RED, "hatch": "////", "edgecolor": "white", "linewidth": 0}
+    return {"color": _COLORS[name]}
+
+
+def _counts(axes: Axes, tries: Sequence[Try], seconds: float) -> None:
     """How many tasks of each stage were at work; marks below are the moments at which tries failed."""
     ended = max(each.started + each.wall for each in tries)
-    moments = np.linspace(began, ended, _PLACES)
+    edges = np.linspace(0.0, ended, _PLACES + 1)
     for stage, color in _COLORS.items():
         same = [each for each in tries if each.stage == stage]
         if same:
-            at_work = _at_work(same, moments)
-            axes.fill_between(
-                (moments - began) / seconds, at_work, step="mid", color=color, alpha=0.75, linewidth=0, label=stage
-            )
-    failed = [(each.started + each.wall - began) / seconds for each in tries if each.failed]
+            axes.stairs(_at_work(same, edges), edges / seconds, fill=True, color=color, alpha=0.75, label=stage)
+    failed = [(each.started + each.wall) / seconds for each in tries if each.failed]
     if failed:
         axes.plot(failed, np.zeros(len(failed)), "x", color=RED, clip_on=False, markersize=6, mew=1.6, label="failed")
     axes.set_ylabel("tasks at work")
@@ -97,13 +142,12 @@ def _counts(axes: Axes, tries: Sequence[Try], began: float, seconds: float) -> N
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
 
 
-def _at_work(tries: Sequence[Try], moments: Floats) -> Floats:
-    """The most tasks at work at any instant between one moment and the next."""
+def _at_work(tries: Sequence[Try], edges: Floats) -> Floats:
+    """The tasks at work at some time between one edge and the next."""
     starts = np.sort([each.started for each in tries])
     ends = np.sort([each.started + each.wall for each in tries])
-    step = moments[1] - moments[0] if len(moments) > 1 else 0.0
-    begun = np.searchsorted(starts, moments + step / 2, side="right")
-    return np.asarray(begun - np.searchsorted(ends, moments - step / 2, side="left"), dtype=float)
+    begun = np.searchsorted(starts, edges[1:], side="left")
+    return np.asarray(begun - np.searchsorted(ends, edges[:-1], side="right"), dtype=float)
 
 
 def _histogram(axes: Axes, values: Floats, label: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from epydrop_stages.report.marginals import Estimate
 from epydrop_stages.report.material import Material, Section
-from epydrop_stages.report.pictures import FOLDER, safe_name
+from epydrop_stages.report.pictures import safe_name
 from epydrop_stages.report.summaries import PointSummary
 
 _MOST_ROWS = 200  # estimates that the page tells in numbers
@@ -46,8 +46,7 @@ def _forests(material: Material, calibrated: list[PointSummary]) -> Iterator[dic
         found = [(material.label(point), each) for point in shown for each in point.estimates if each.name == name]
         drawing = forest_chart(name, material.model.units.get(name, ""), found)
         words = f"{name} of {len(found)} points: {_range(found)}"
-        file = safe_name(f"estimates-{name}")
-        yield {"svg": material.album.draw(file, words, (drawing, drawing)), "file": FOLDER + file}
+        yield material.album.draw(safe_name(f"estimates-{name}"), words, drawing)
 
 
 def _range(found: list[tuple[str, Estimate]]) -> str:
@@ -59,5 +58,5 @@ def _posteriors(material: Material, calibrated: list[PointSummary]) -> Iterator[
     for point in calibrated:
         found = [picture for picture in point.pictures if picture.kind == "posterior"]
         if found:
-            pictures = [{"svg": material.album.show(each), "file": FOLDER + each.name} for each in found]
+            pictures = [material.album.show(each.name) for each in found]
             yield {"title": material.label(point), "pictures": pictures}

@@ -7,7 +7,7 @@ from typing import Any
 
 from epydrop_stages.quality.checks import Severity, worst
 from epydrop_stages.report.material import Material, Section
-from epydrop_stages.report.pictures import FOLDER, Picture
+from epydrop_stages.report.pictures import Picture
 from epydrop_stages.report.summaries import PointSummary
 
 
@@ -38,13 +38,14 @@ def _curves(point: PointSummary) -> Iterator[Picture]:
 
 def _point(material: Material, point: PointSummary) -> dict[str, Any]:
     pictures = [
-        {"svg": material.album.show(picture), "file": f"{FOLDER}{picture.name}", "scenario": picture.scenario}
-        for picture in _curves(point)
+        {**material.album.show(each.name), "scenario": each.scenario, "kind": each.kind} for each in _curves(point)
     ]
+    kinds = list(dict.fromkeys(picture["kind"] for picture in pictures))
+    rows = [[picture for picture in pictures if picture["kind"] == kind] for kind in kinds]
     return {
         "anchor": _anchor(point),
         "title": material.label(point),
-        "pictures": pictures,
+        "rows": rows if len(rows[0]) > 1 else [pictures],
         "severity": _severity(material, point),
     }
 
@@ -67,7 +68,7 @@ def _findings(material: Material, point: PointSummary) -> Sequence[Any]:
     return [
         finding
         for finding in material.quality.findings
-        if finding.location == point.location and finding.parameters in ({}, point.parameters)
+        if finding.location == point.location and finding.parameters == point.parameters
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -22,9 +23,9 @@ _VERDICTS = {
 
 def headline(material: Material) -> dict[str, Any]:
     """What the page's head needs."""
-    facts = material.facts
+    dropped = datetime.strptime(material.facts.run_id[:15], "%Y%m%d-%H%M%S").replace(tzinfo=UTC)
     return {
-        "dropped": f"{datetime.strptime(facts.run_id[:15], '%Y%m%d-%H%M%S').replace(tzinfo=UTC):%d %B %Y, %H:%M} UTC",
+        "dropped": f"{dropped:%d %B %Y, %H:%M} UTC".lstrip("0"),
         "verdict": material.quality.verdict,
         "verdict_words": _VERDICTS[material.quality.verdict],
         "complete": _completeness(material),
@@ -34,26 +35,36 @@ def headline(material: Material) -> dict[str, Any]:
 
 
 def _completeness(material: Material) -> str:
-    """What is there, in a sentence."""
+    """What is there, in a sentence or two."""
     facts = material.facts
     every = "the one task has its result" if facts.tasks == 1 else f"all {count(facts.tasks)} tasks have their results"
     locations = len(facts.locations)
     if not facts.missing:
         return (f"All {locations} locations are here: " if locations > 1 else "Nothing is missing: ") + every + "."
-    lost = len(facts.missing)
-    gone = sorted({line.key.location for line, _ in facts.missing}, key=list(facts.locations).index)
-    where = f", at {joined([material.place(name) for name in gone], _MOST_NAMES)}" if locations > 1 else ""
-    return f"{plural(lost, 'task')} of {count(facts.tasks)} {'has' if lost == 1 else 'have'} no result{where}."
+    lost = Counter(line.key.location for line, _ in facts.missing)
+    verb = "has" if len(facts.missing) == 1 else "have"
+    sentence = f"{plural(len(facts.missing), 'task')} of {count(facts.tasks)} {verb} no result"
+    if locations == 1:
+        return f"{sentence}."
+    gone = [name for name, planned in facts.locations.items() if lost[name] >= planned]
+    fewer = [name for name in facts.locations if lost[name] and name not in gone]
+    absent = f"{_names(material, gone)} {'is' if len(gone) == 1 else 'are'} missing entirely" if gone else ""
+    weaker = f"{_names(material, fewer)} {'rests' if len(fewer) == 1 else 'rest'} on fewer tasks" if fewer else ""
+    return f"{sentence}: {'; '.join(filter(None, [absent, weaker]))}."
+
+
+def _names(material: Material, locations: list[str]) -> str:
+    return joined([material.place(name) for name in locations], _MOST_NAMES)
 
 
 def _reasons(material: Material) -> Iterator[dict[str, Any]]:
-    """One sentence for each check that found something, the worst first."""
-    findings = material.quality.findings
+    """One sentence for each check that found something, the worst first; what is missing has been said."""
+    findings = [finding for finding in material.quality.findings if finding.check != "locations"]
     for check in dict.fromkeys(finding.check for finding in findings):
         same = [finding for finding in findings if finding.check == check]
         where = list(dict.fromkeys(finding.location for finding in same if finding.location))
         if len(where) > 1 or (where and len(material.facts.locations) > 1):
-            sentence = f"{CHECKS[check].broken}: {joined([material.place(name) for name in where], _MOST_NAMES)}"
+            sentence = f"{CHECKS[check].broken}: {_names(material, where)}"
         else:
             more = f", and {len(same) - 1} more like this" if len(same) > 1 else ""
             sentence = f"{CHECKS[check].broken}: {same[0].sentence}{more}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from epydrop_stages.quality.fit import SHARES
+from epydrop_stages.quality.summary import coverage, of_main_scenario
 from epydrop_stages.report.material import Material, Section
 
 _MOST = 60
@@ -13,13 +14,15 @@ def section(material: Material) -> Section | None:
     scores = material.quality.scores
     if not scores:
         return None
+    main = of_main_scenario(scores, material.experiment)
     worst_first = sorted(scores, key=lambda score: -score.relative_wis if score.baseline_wis > 0 else 0.0)
     data = {
         "scores": worst_first[:_MOST],
         "more": len(scores) - _MOST,
         "shares": SHARES,
-        "held": material.quality.coverage(),
-        "count": sum(score.count for score in scores),
+        "held": coverage(main),
+        "count": sum(score.count for score in main),
+        "main": main[0].scenario if main else "",
         "has_scenarios": any(score.scenario for score in scores),
         "fold": len(scores) > 12,
     }

@@ -9,7 +9,7 @@ from typing import Any
 
 from epydrop_stages.report.intervals import Interval
 from epydrop_stages.report.material import Material, Section
-from epydrop_stages.report.pictures import FOLDER, safe_name
+from epydrop_stages.report.pictures import safe_name
 from epydrop_stages.report.summaries import PointSummary, short
 
 _FEWEST = 3  # different values, for a trend to be seen
@@ -35,10 +35,9 @@ def _figures(material: Material, points: list[PointSummary]) -> Iterator[dict[st
             Dots(name, [of(point) for point in same], [each for point in same if (each := _infected(point))])
             for name, same in groups.items()
         ]
-        drawings = sweep_chart(label, dots), sweep_chart(label, dots, title=material.facts.exp_id)
+        drawing = sweep_chart(label, dots, title=material.facts.exp_id)
         words = f"share of the population infected against {label}, {len(points)} points"
-        file = safe_name(f"sweep-{label}")
-        yield {"svg": material.album.draw(file, words, drawings), "file": FOLDER + file}
+        yield material.album.draw(safe_name(f"sweep-{label}"), words, drawing)
 
 
 def _infected(point: PointSummary) -> Interval | None:

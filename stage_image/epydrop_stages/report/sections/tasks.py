@@ -9,7 +9,6 @@ import numpy as np
 
 from epydrop.names import Stage
 from epydrop_stages.report.material import Material, Section
-from epydrop_stages.report.pictures import FOLDER
 from epydrop_stages.tries import Try
 
 _FEWEST_TO_COMPARE = 8
@@ -36,7 +35,7 @@ def _timeline(material: Material, tries: Sequence[Try]) -> dict[str, str]:
     drawing = timeline_chart(tries)
     failed = sum(each.failed for each in tries)
     words = f"timeline of {len(tries)} tries of tasks, {failed} of which failed"
-    return {"svg": material.album.draw("timeline", words, (drawing, drawing)), "file": f"{FOLDER}timeline"}
+    return material.album.draw("timeline", words, drawing)
 
 
 def _resources(material: Material, computed: Sequence[Try]) -> dict[str, str]:
@@ -44,7 +43,7 @@ def _resources(material: Material, computed: Sequence[Try]) -> dict[str, str]:
 
     drawing = resources_chart(computed, material.experiment.run.stages.runner.memory_mib)
     words = f"wall time, processor use and peak memory of {len(computed)} runner tasks"
-    return {"svg": material.album.draw("resources", words, (drawing, drawing)), "file": f"{FOLDER}resources"}
+    return material.album.draw("resources", words, drawing)
 
 
 def _row(stage: Stage, tries: Sequence[Try]) -> dict[str, Any]:
