@@ -64,7 +64,7 @@ def test_the_commit_is_recorded(tmp_path, repository):
 
     assert manifest.versions[repository.url] == document["versions"][repository.url] == commit
     assert document["source"] == {"repo": repository.url, "ref": "main", "commit": commit}
-    assert document["reproduce"] == f"epydrop run experiment.yaml --set source.ref={commit}"
+    assert document["reproduce"][-1].endswith(f" --set seed=7 --set source.ref={commit}")
 
 
 def test_every_stage_works_among_the_same_files(tmp_path, repository, looking):
