@@ -35,6 +35,7 @@ class Prior(Protocol):
 class Columns:
     """The columns of the tables that differ from experiment to experiment, known before any result is read.
 
+    A suite with ``own_tables`` needs none of them; only quality and report are common then.
     ``parameters`` maps the dotted path of each varied parameter to 'number' or 'text' (then its values are written as
     JSON); ``variables`` are those of the trajectories, ``priors`` the calibrated parameters of any point.
     """
@@ -42,6 +43,7 @@ class Columns:
     parameters: Mapping[str, str] = field(default_factory=dict)
     variables: Sequence[str] = ()
     priors: Sequence[str] = ()
+    own_tables: bool = False
 
 
 @dataclass(frozen=True)

@@ -101,6 +101,6 @@ class _Tables:
             self._flush()
 
     def _flush(self) -> None:
-        if self._rows:
+        if self._rows and not self._columns.own_tables:
             self._tables["model_metadata"].add(as_columns(self._rows))
             self._rows = []

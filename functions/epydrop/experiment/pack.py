@@ -10,7 +10,8 @@ from epydrop import names
 from epydrop.errors import BadInput, Problem
 from epydrop.experiment.bundle import open_bundle
 from epydrop.experiment.bundle_rules import EXPERIMENT_NAMES, MAX_UNPACKED
-from epydrop.experiment.schema import experiment_of, read_experiment, referenced_files
+from epydrop.experiment.data_files import name_fault, named_paths, normal_name
+from epydrop.experiment.schema import Experiment, experiment_of, read_experiment, referenced_files
 from epydrop.experiment.source import SETTING, read_source
 from epydrop.experiment.yaml_writer import write_yaml
 
@@ -34,7 +35,9 @@ def pack(path: Path, settings: Sequence[str] = ()) -> tuple[str, bytes]:
     experiment = experiment_of(source, path.stem, lambda name: _why_missing(path.parent, name))
     if settings:
         data = write_yaml(source.plain())
-    files = sorted({name for name in referenced_files(experiment).values() if (path.parent / name).is_file()})
+    named = set(referenced_files(experiment).values())
+    named |= {name for config in _config_files(experiment) for name in _named_in(path.parent / config)}
+    files = sorted(name for name in named if (path.parent / name).is_file())
     if not files:
         return path.name, data
     contents = {EXPERIMENT_NAMES[0]: data}
@@ -43,6 +46,21 @@ def pack(path: Path, settings: Sequence[str] = ()) -> tuple[str, bytes]:
             raise BadInput(Problem(f"a data file cannot be called '{name}'", str(path), hint="rename it"))
         contents[name] = _read(path.parent / name)
     return f"{path.stem}.zip", _zipped(contents, path)
+
+
+def _config_files(experiment: Experiment) -> list[str]:
+    """The files of epymodelingsuite's configuration that the experiment names."""
+    parts = experiment.config.model_dump().values() if experiment.config else ()
+    return [normal_name(part) for part in parts if isinstance(part, str)]
+
+
+def _named_in(path: Path) -> list[str]:
+    """The data files that a file of the configuration names; the builder tells what is wrong with any of them."""
+    try:
+        document = read_source(_read(path), str(path)).plain() if path.is_file() else {}
+    except BadInput:
+        return []
+    return [normal_name(name) for _, name in named_paths(document) if not name_fault(name)]
 
 
 def _check_zip(path: Path, data: bytes, settings: Sequence[str]) -> None:

@@ -40,6 +40,10 @@ CHECKS: Mapping[str, Promise] = {
     ),
     "quantiles": Promise("Quantiles ascend with their levels", "Quantiles cross"),
     "hub": Promise("The hub file keeps the hub's rules", "The hub file lacks something, or the hub would refuse it"),
+    "package": Promise(
+        "The modelling package made everything that was asked of it",
+        "The modelling package left something out, or did without",
+    ),
     "effective_sample_size": Promise(
         "The posteriors rest on enough particles of comparable weight",
         "Posteriors rest on few particles",

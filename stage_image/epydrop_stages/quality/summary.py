@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from epydrop.experiment import Experiment
@@ -36,6 +36,12 @@ class PointQuality:
         told = [finding for finding in every if finding.severity is not Severity.PASS]
         passed = Counter(finding.check for finding in every if finding.severity is Severity.PASS)
         return cls(told, passed, calibration, scores)
+
+    def with_findings(self, findings: Iterable[Finding]) -> PointQuality:
+        """The same with more of them."""
+        more = PointQuality.of(findings)
+        passed = Counter(self.passed) + Counter(more.passed)
+        return replace(self, findings=[*self.findings, *more.findings], passed=passed)
 
 
 class Quality:

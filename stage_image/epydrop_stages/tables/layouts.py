@@ -21,6 +21,8 @@ _METADATA = {
 
 def layouts_of(experiment: Experiment, columns: Columns) -> dict[str, Layout]:
     """The tables that the experiment asks for, by name."""
+    if columns.own_tables:
+        return {}
     wanted = experiment.outputs
     point = {"location": "text", **columns.parameters}
     run = {**point, "chain": "integer"}

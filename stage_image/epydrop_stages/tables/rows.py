@@ -22,7 +22,7 @@ def point_cells(location: str, parameters: Mapping[str, Any], columns: Columns) 
     """What tells a point from the others; values that are not numbers are written as JSON."""
     values = {
         path: float(value)
-        if columns.parameters[path] == "number"
+        if columns.parameters.get(path) == "number"
         else json.dumps(value, ensure_ascii=False, sort_keys=True)
         for path, value in parameters.items()
     }

@@ -1,0 +1,99 @@
+"""The ``epymodelingsuite`` suite: basemodel, modelset and output files, run by the package of that name.
+
+Its functions are called in a folder with the files of the forecast repository and the bundle (see ``workspace.py``):
+the package opens its data by relative paths, and the repository may hold modules of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from epydrop.experiment import Experiment
+from epydrop_stages.description import Columns
+from epydrop_stages.pools import pool_of
+from epydrop_stages.suites import Finished, Output, RunFacts, Task, seed_of
+from epydrop_stages.suites.epymodelingsuite import package
+from epydrop_stages.suites.epymodelingsuite.configuration import find
+
+if TYPE_CHECKING:
+    from epydrop_stages.suites.epymodelingsuite.generator import Generator
+    from epydrop_stages.suites.epymodelingsuite.publish import SuiteDigest
+    from epydrop_stages.suites.epymodelingsuite.work import Made
+
+_log = logging.getLogger("epydrop.stages.epymodelingsuite")
+
+
+def build(experiment: Experiment, workspace: Path) -> Iterator[Task]:
+    """One task for each location, or for each location and sample. Raises BadInput with every problem."""
+    package.require()
+    from epydrop_stages.suites.epymodelingsuite.prepare import prepared_tasks  # noqa: PLC0415 - needs the package
+
+    configuration = find(experiment, workspace)
+    for part in configuration:
+        _log.info("%s: %s", part.part, part.name or "from the experiment")
+    for warning in warnings(experiment):
+        _log.warning(warning)
+    yield from prepared_tasks(configuration, seed_of(experiment), workspace)
+
+
+def run(task: Task) -> Made:
+    """Simulates, or calibrates and projects. Raises NoForecast if the package gives up without saying so."""
+    from epydrop_stages.suites.epymodelingsuite.compute import run_work  # noqa: PLC0415 - needs the package
+
+    return run_work(task.work, task.seed)
+
+
+def columns(experiment: Experiment) -> Columns:  # noqa: ARG001 - the protocol's
+    """None of ours: the package makes the tables."""
+    return Columns(own_tables=True)
+
+
+def digest(results: Sequence[Finished], experiment: Experiment, facts: RunFacts, workspace: Path) -> SuiteDigest:
+    """What the package's output generator makes of each result of one point, and what the report needs of it."""
+    from epydrop_stages.digests import digest_point  # noqa: PLC0415 - workers are forked before pyarrow is at work
+    from epydrop_stages.suites.epymodelingsuite.convert import as_result  # noqa: PLC0415 - as above
+    from epydrop_stages.suites.epymodelingsuite.describe import describe  # noqa: PLC0415 - as above
+    from epydrop_stages.suites.epymodelingsuite.publish import SuiteDigest, TaskDigest  # noqa: PLC0415 - as above
+
+    pool = pool_of([Finished(one.task, as_result(one.result)) for one in results])  # first: the generator changes them
+    point = digest_point(pool, describe(find(experiment, Path.cwd())), experiment, facts, workspace)
+    generator = _generator(experiment.model_dump_json(), str(Path.cwd()))
+    return SuiteDigest.of([TaskDigest.of(one.task, one.result, generator.of(one.result)) for one in results], point)
+
+
+def report(
+    digests: Iterable[SuiteDigest], experiment: Experiment, facts: RunFacts, workspace: Path
+) -> Iterator[Output]:
+    """The package's tables and figures under their names, the configuration, the tasks, quality and the report."""
+    from epydrop_stages.publish import publish  # noqa: PLC0415 - as above
+    from epydrop_stages.suites.epymodelingsuite.publish import PackageFiles  # noqa: PLC0415 - as above
+
+    made = PackageFiles(workspace, facts)
+    yield from publish(made.taking(digests), experiment, facts, workspace)
+    yield from made.close(find(experiment, Path.cwd()), experiment)
+
+
+def warnings(experiment: Experiment) -> list[str]:
+    """What is allowed, but perhaps not meant."""
+    seed = find(experiment, Path.cwd()).basemodel.document["model"].get("random_seed")
+    if seed is None:
+        return []
+    return [f"random_seed {seed} of the basemodel is not used; the experiment's seed {seed_of(experiment)} is"]
+
+
+def versions() -> dict[str, str]:
+    """The packages that the numbers depend on."""
+    return package.versions()
+
+
+@lru_cache(maxsize=1)
+def _generator(experiment: str, folder: str) -> Generator:
+    """The generator of all results; an output configuration other than the builder's is checked here."""
+    from epydrop_stages.suites.epymodelingsuite.checks import output_config  # noqa: PLC0415 - needs the package
+    from epydrop_stages.suites.epymodelingsuite.generator import Generator  # noqa: PLC0415 - needs the package
+
+    return Generator(output_config(find(Experiment.model_validate_json(experiment), Path(folder))))

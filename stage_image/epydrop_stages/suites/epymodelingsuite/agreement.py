@@ -1,0 +1,77 @@
+"""What a basemodel leaves to its modelset, and what the modelset would set without effect.
+
+The package checks only that the modelset names nothing unknown. A parameter that nobody sets fails in every task, and a
+prior for a parameter that is not calibrated is drawn and then ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from epydrop.errors import Problem
+from epydrop_stages.suites.epymodelingsuite.configuration import Configuration, Part
+
+Steps = tuple[str | int, ...]
+
+STRATEGIES = ("smc", "rejection", "top_fraction")  # as epydemix spells them
+
+_VERBS = {"calibration": "calibrated", "sampling": "sampled"}
+_OF_SEASONALITY = "seasonality_min"  # the package takes it from the priors whatever the basemodel says of it
+
+
+def disagreements(configuration: Configuration) -> Iterator[Problem]:
+    """All of them, each at its line; both parts have passed the package's schema."""
+    basemodel, modelset = configuration.basemodel, configuration.modelset
+    section = _section(modelset)
+    for place, verb, is_set in _left_open(basemodel.document["model"], section):
+        if modelset is None:
+            yield basemodel.problem(f"is '{verb}', and there is no modelset", place)
+        elif verb != _VERBS[modelset.kind]:
+            yield basemodel.problem(f"is '{verb}', and the modelset is for {modelset.kind}", place)
+        elif not is_set:
+            yield basemodel.problem(f"is '{verb}', and the modelset does not say how", place)
+    if modelset is not None and modelset.kind == "calibration":
+        name = section["strategy"]["name"]
+        if name.lower() not in STRATEGIES:
+            path = ("modelset", "calibration", "strategy", "name")
+            yield modelset.problem(f"epydemix knows no strategy {name!r}", path, f"it has {', '.join(STRATEGIES)}")
+        yield from _without_effect(modelset, section, basemodel.document["model"])
+
+
+def _section(modelset: Part | None) -> Mapping[str, Any]:
+    section: Mapping[str, Any] = modelset.document["modelset"][modelset.kind] if modelset else {}
+    return section
+
+
+def _left_open(model: Mapping[str, Any], section: Mapping[str, Any]) -> Iterator[tuple[Steps, str, bool]]:
+    """All that a basemodel leaves to its modelset: where, 'sampled' or 'calibrated', and whether the section has it."""
+    verbs = set(_VERBS.values())
+    start = (model.get("timespan") or {}).get("start_date")
+    if start in verbs:
+        yield ("model", "timespan", "start_date"), start, bool(section.get("start_date"))
+    for position, compartment in enumerate(model["compartments"]):
+        init = compartment.get("init")
+        if isinstance(init, str) and init in verbs:
+            is_set = compartment["id"] in (section.get("compartments") or {})
+            yield ("model", "compartments", position, "init"), init, is_set
+    for name, parameter in model["parameters"].items():
+        if parameter["type"] in verbs:
+            yield ("model", "parameters", name), parameter["type"], name in (section.get("parameters") or {})
+
+
+def _without_effect(modelset: Part, section: Mapping[str, Any], model: Mapping[str, Any]) -> Iterator[Problem]:
+    inits = {compartment["id"]: compartment.get("init") for compartment in model["compartments"]}
+    for name in section.get("compartments") or {}:
+        path = ("modelset", "calibration", "compartments", name)
+        if name not in inits:
+            yield modelset.problem(f"the basemodel has no compartment {name!r}", path)
+        elif inits[name] == "default":
+            yield modelset.problem("its prior has no effect: in the basemodel it takes all who are left", path)
+    for name in section.get("parameters") or {}:
+        kind = model["parameters"].get(name, {}).get("type")
+        if kind not in {None, "calibrated"} and name != _OF_SEASONALITY:
+            path = ("modelset", "calibration", "parameters", name)
+            yield modelset.problem(
+                f"its prior has no effect: in the basemodel it is '{kind}'", path, "type: calibrated"
+            )

@@ -1,0 +1,61 @@
+"""What the configuration tells of the model: for quality checks and report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from epydrop_stages.description import Description, Prior
+from epydrop_stages.suites.epymodelingsuite.configuration import Configuration
+
+_TOTAL = "_total"  # epydemix's name for all age groups together
+
+
+class _Counts:
+    """A distribution over whole numbers with the density that a histogram of them approaches."""
+
+    def __init__(self, distribution: Any) -> None:
+        self._distribution = distribution
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._distribution, name)
+
+    def pdf(self, x: Any) -> Any:
+        """The probability of the nearest whole number."""
+        return self._distribution.pmf(np.rint(x))
+
+
+def describe(configuration: Configuration) -> Description:
+    """The model, the same for every task: only its population and its samples differ."""
+    model = configuration.basemodel.document["model"]
+    span = model["timespan"]
+    mediated = [each for each in model["transitions"] if each["type"] == "mediated"]
+    name = model.get("name") or "model"
+    return Description(
+        words=f"{name}, {span['start_date']} to {span['end_date']}, steps of {span['delta_t']} days",
+        document="\n".join(part.text.decode() for part in configuration),
+        compartments=[f"{each['id']}{_TOTAL}" for each in model["compartments"]],
+        infectious=list(dict.fromkeys(f"{each['mediator']}{_TOTAL}" for each in mediated)),
+        infections=list(dict.fromkeys(f"{each['source']}_to_{each['target']}{_TOTAL}" for each in mediated)),
+        priors=dict(_priors(configuration)),
+    )
+
+
+def _priors(configuration: Configuration) -> Iterator[tuple[str, Prior]]:
+    """The priors of parameters, compartments and start date, as the package makes scipy's distributions of them."""
+    document = configuration.modelset.document["modelset"] if configuration.modelset else {}
+    calibration = document.get("calibration") or {}
+    named = {**(calibration.get("parameters") or {}), **(calibration.get("compartments") or {})}
+    if start := calibration.get("start_date"):
+        named["start_date"] = start
+    for name, section in named.items():
+        yield name, _prior(section["prior"])
+
+
+def _prior(section: Mapping[str, Any]) -> Prior:
+    kind = getattr(stats, section["name"])
+    distribution: Prior = kind(*section.get("args", ()), **(section.get("kwargs") or {}))
+    return distribution if isinstance(kind, stats.rv_continuous) else _Counts(distribution)
