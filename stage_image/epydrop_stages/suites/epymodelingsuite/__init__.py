@@ -78,11 +78,15 @@ def report(
 
 
 def warnings(experiment: Experiment) -> list[str]:
-    """What is allowed, but perhaps not meant."""
-    seed = find(experiment, Path.cwd()).basemodel.document["model"].get("random_seed")
-    if seed is None:
-        return []
-    return [f"random_seed {seed} of the basemodel is not used; the experiment's seed {seed_of(experiment)} is"]
+    """What is allowed, but perhaps not meant: settings that are not used."""
+    found = []
+    configuration = find(experiment, Path.cwd())
+    if (seed := configuration.basemodel.at("model", "random_seed")) is not None:
+        found.append(f"random_seed {seed} of the basemodel is not used; the experiment's seed {seed_of(experiment)} is")
+    path = ("modelset", "calibration", "projection", "generation_number")
+    if configuration.modelset and configuration.modelset.at(*path) is not None and package.is_first():
+        found.append("generation_number of the projection is not used: the package draws from the last generation")
+    return found
 
 
 def versions() -> dict[str, str]:

@@ -48,6 +48,13 @@ class Part:
         """'basemodel', 'calibration', 'sampling' or 'output'."""
         return kind_of(self.document) or ""
 
+    def at(self, *path: str) -> Any:
+        """The value at a path, or None if there is none."""
+        value: Any = self.document
+        for step in path:
+            value = value.get(step) if isinstance(value, Mapping) else None
+        return value
+
     def problem(self, message: str, path: tuple[str | int, ...] = (), hint: str = "") -> Problem:
         """A problem with it, at the path, or else where the words of the message stand."""
         if not self.name:

@@ -10,13 +10,14 @@ from typing import Any
 import pandas as pd
 
 from epydrop.errors import Problem
+from epydrop_stages.suites.epymodelingsuite import package
 from epydrop_stages.suites.epymodelingsuite.checks import Configs
 from epydrop_stages.suites.epymodelingsuite.configuration import Configuration, Part
 
 _FORMAT = ("output", "flusight_format")
 _TRENDS = (*_FORMAT, "rate_trends")
 _DATE = (*_FORMAT, "reference_date")
-_COLUMN = "hospitalizations"  # the package's own name for what it forecasts (0.1.0)
+_COLUMN = "hospitalizations"  # the first version's own name for what it forecasts
 _WEEKS = 3  # the last of FluSight's horizons
 _SATURDAY = 5
 _PROJECTED = ("quantiles", "trajectories")
@@ -40,7 +41,7 @@ def problems_of_outputs(
         return
     yield from _of_dates(part, wanted.flusight_format.reference_date, configs.basemodel.model.timespan.end_date)
     column = calibration.comparison[0].observed_value_column
-    if column != _COLUMN:
+    if package.is_first() and column != _COLUMN:
         hint = f"rename the column, and observed_value_column with it, to {_COLUMN}"
         yield part.problem(
             f"needs data in a column called '{_COLUMN}', and the modelset says {column!r}", _FORMAT, hint

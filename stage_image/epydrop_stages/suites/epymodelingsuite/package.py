@@ -23,7 +23,7 @@ _MODULES = (
     "schema.sampling",
 )
 _PACKAGES = (NAME, "epydemix", "numpy", "scipy", "pandas", "dill", "zstandard")
-_BEFORE_PANDAS_3 = re.compile(r"0\.[01](\.|$)")
+_FIRST = re.compile(r"0\.[01](\.|$)")
 
 
 def require() -> None:
@@ -37,7 +37,7 @@ def require() -> None:
         hint = f"{INSTALL}; in the cloud, build the image with it"
         raise BadInput(Problem(f"suite: the package '{NAME}' is not installed here", hint=hint)) from None
     pandas = metadata.version("pandas")
-    if _BEFORE_PANDAS_3.match(version) and int(pandas.split(".")[0]) >= 3:
+    if _FIRST.match(version) and int(pandas.split(".")[0]) >= 3:
         # It assigns to parts of a table, which from pandas 3 on (copy on write) fails or is lost without a word.
         message = f"suite: '{NAME}' {version} was written for pandas below 3, and this is pandas {pandas}"
         raise BadInput(Problem(message, hint=INSTALL))
@@ -48,6 +48,11 @@ def require() -> None:
         message = f"suite: '{NAME}' cannot be imported: {type(error).__name__}: {error}"
         hint = f"installed are {installed()}; try {INSTALL}"
         raise BadInput(Problem(message, hint=hint)) from error
+
+
+def is_first() -> bool:
+    """Whether this is the version that was published first, whose ways are known."""
+    return bool(_FIRST.match(metadata.version(NAME)))
 
 
 def versions() -> dict[str, str]:

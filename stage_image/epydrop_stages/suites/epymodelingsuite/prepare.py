@@ -41,7 +41,7 @@ def prepared_tasks(configuration: Configuration, seed: int, folder: Path) -> Ite
     if problems:
         raise BadInput(*problems)
     outputs = [with_known_strategy(output) for output in _built(configs)]
-    try_out(outputs)
+    try_out(outputs, configuration.basemodel)
     yield from tasks_of(outputs, configs, seed, observed)
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from epydrop.errors import BadInput, Problem
 from epydrop_stages.suites.epymodelingsuite.compute import seeded
+from epydrop_stages.suites.epymodelingsuite.configuration import Part
 from epydrop_stages.suites.epymodelingsuite.package import NAME, installed
 from epydrop_stages.suites.epymodelingsuite.tasks import location_of
 from epydrop_stages.suites.epymodelingsuite.warned import listening
@@ -27,14 +28,17 @@ _LIMITS = {
 }
 
 
-def try_out(outputs: Sequence[Any]) -> None:
+def try_out(outputs: Sequence[Any], basemodel: Part) -> None:
     """Simulates the first task, and of sampled models the ones that begin first and last. Raises BadInput."""
     chosen = {id(output): output for output in (outputs[0], *_extremes(outputs))}
     for output in chosen.values():
         copy = seeded(Work.of(output).open(), 0)
         where = f"a trial simulation of {location_of(output)}"
         try:
-            _calibration(copy) if copy.calibrator is not None else _simulation(copy)
+            if copy.calibrator is None:
+                _simulation(copy)
+            else:
+                _compare(*_calibration(copy), basemodel)
         except BadInput:
             raise
         except Exception as error:
@@ -61,8 +65,8 @@ def _simulation(configs: Any) -> None:
     configs.model.run_simulations(**arguments, rng=np.random.default_rng(0))
 
 
-def _calibration(configs: Any) -> None:
-    """Simulates one draw of the priors, as the calibration will and as the projection will."""
+def _calibration(configs: Any) -> tuple[Sequence[Any], Sequence[Any]]:
+    """Simulates one draw of the priors as a calibration, and as a projection; returns the dates of both."""
     sampler = configs.calibrator
     rng = np.random.default_rng(0)
     drawn = {name: prior.rvs(random_state=rng) for name, prior in sampler.priors.items()}
@@ -70,8 +74,7 @@ def _calibration(configs: Any) -> None:
     sampler.distance_function(data=sampler.observed_data, simulation=simulated)
     end = configs.projection.end_date if configs.projection else sampler.parameters["end_date"]
     future = _simulated(configs, {**drawn, "projection": True, "end_date": end, "epimodel": configs.model})
-    if "date" in simulated:
-        _compare(simulated["date"], future["date"])
+    return simulated.get("date", future["date"]), future["date"]
 
 
 def _simulated(configs: Any, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -83,16 +86,13 @@ def _simulated(configs: Any, parameters: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _compare(observed: Sequence[Any], simulated: Sequence[Any]) -> None:
+def _compare(observed: Sequence[Any], simulated: Sequence[Any], basemodel: Part) -> None:
     """Raises BadInput if no observation has a simulated date: everything would be compared with zero."""
     theirs, ours = (pd.DatetimeIndex(pd.to_datetime(list(dates))) for dates in (observed, simulated))
     if not theirs.isin(ours).any():
-        raise BadInput(
-            Problem(
-                f"config: the data are of {_days(theirs)}, and the model gives values on {_days(ours)}",
-                hint="set model.simulation.resample_frequency to the day on which the data's weeks end, such as W-SAT",
-            )
-        )
+        message = f"the data are of {_days(theirs)}, and the model gives values on {_days(ours)}"
+        hint = "name the day on which the data's weeks end, such as W-SAT"
+        raise BadInput(basemodel.problem(message, ("model", "simulation", "resample_frequency"), hint))
 
 
 def _days(dates: pd.DatetimeIndex) -> str:

@@ -1,0 +1,529 @@
+"""The suite epymodelingsuite, as far as it needs no package of that name; its runs are in test_epymodelingsuite_runs."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import importlib
+import io
+import json
+import logging
+import pkgutil
+from datetime import date
+from importlib import metadata
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+import scipy.stats
+import small_forecast as small
+from epydemix.calibration import ABCSampler, CalibrationResults
+from stage_run import StageRun
+
+from epydrop.errors import BadInput, EpydropError
+from epydrop.experiment import read_experiment
+from epydrop.names import Stage
+from epydrop_stages.observations import Observations
+from epydrop_stages.suites import RunFacts, TaskKey, TaskLine, epymodelingsuite
+from epydrop_stages.suites.epymodelingsuite import package
+from epydrop_stages.suites.epymodelingsuite.agreement import disagreements
+from epydrop_stages.suites.epymodelingsuite.compute import NoForecast, _check, seeded
+from epydrop_stages.suites.epymodelingsuite.configuration import find, kind_of
+from epydrop_stages.suites.epymodelingsuite.convert import as_result
+from epydrop_stages.suites.epymodelingsuite.generator import Generated, files_of
+from epydrop_stages.suites.epymodelingsuite.joined import JoinedTables
+from epydrop_stages.suites.epymodelingsuite.observed import DataFile
+from epydrop_stages.suites.epymodelingsuite.publish import TaskDigest, publish
+from epydrop_stages.suites.epymodelingsuite.tasks import sampling_seed, tasks_of
+from epydrop_stages.suites.epymodelingsuite.warned import Warned, listening
+from epydrop_stages.suites.epymodelingsuite.work import Made
+
+
+def an_experiment(text=""):
+    return read_experiment((small.EXPERIMENT + text).encode(), "flu.yaml", "flu")
+
+
+def found_in(folder, texts, text=""):
+    return find(an_experiment(text), small.write(folder, texts))
+
+
+def told(error):
+    return [str(problem) for problem in error.value.problems]
+
+
+# -- the package -------------------------------------------------------------------------------
+
+
+def installed(monkeypatch, **versions):
+    """As if these versions were installed; None for a package that is not."""
+    known = metadata.version
+
+    def version(name):
+        if name in versions and versions[name] is None:
+            raise metadata.PackageNotFoundError(name)
+        return versions.get(name) or known(name)
+
+    monkeypatch.setattr(metadata, "version", version)
+
+
+def test_without_the_package_the_experiment_is_rejected_with_what_to_install(tmp_path, monkeypatch):
+    """At the line that asks for it."""
+    installed(monkeypatch, epymodelingsuite=None)
+    run = StageRun.of(tmp_path / "run", small.EXPERIMENT, small.bundle(small.files()), "flu.zip")
+
+    assert run.build() == 65
+
+    (problem,) = run.error(Stage.BUILDER).problems
+    assert (problem.file, problem.line) == ("flu.zip/experiment.yaml", 2)
+    assert "the package 'epymodelingsuite' is not installed here" in problem.message
+    assert "pip install 'epymodelingsuite @ git+https://github.com/mobs-lab/epymodelingsuite'" in problem.hint
+
+
+def test_a_pandas_that_the_package_does_not_know_is_named(monkeypatch):
+    """With both versions, and the one to install."""
+    installed(monkeypatch, epymodelingsuite="0.1.0", pandas="3.1.1")
+
+    with pytest.raises(BadInput) as caught:
+        package.require()
+
+    assert "'epymodelingsuite' 0.1.0 was written for pandas below 3, and this is pandas 3.1.1" in str(caught.value)
+    assert "'pandas<3'" in str(caught.value)
+
+
+def test_a_package_that_cannot_be_imported_is_told_with_all_versions(monkeypatch):
+    """As when it and epydemix disagree."""
+    installed(monkeypatch, epymodelingsuite="0.9", pandas="2.3.3", epydemix="9.0")
+    monkeypatch.setattr(package, "_MODULES", ("no_such_module",))
+    monkeypatch.setattr(package, "NAME", "epydemix")
+
+    with pytest.raises(BadInput, match="ModuleNotFoundError: No module named 'epydemix.no_such_module'") as caught:
+        package.require()
+
+    assert "epydemix 9.0" in str(caught.value)
+
+
+def test_no_module_of_the_suite_stands_in_for_a_function_of_it():
+    """A module called like a function would replace it as soon as it is imported."""
+    for module in pkgutil.iter_modules(epymodelingsuite.__path__):
+        importlib.import_module(f"{epymodelingsuite.__name__}.{module.name}")
+
+    for name in ("build", "run", "digest", "report", "warnings", "versions"):
+        assert callable(getattr(epymodelingsuite, name))
+
+
+# -- the configuration -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("document", "kind"),
+    [
+        ({"model": {}}, "basemodel"),
+        ({"modelset": {"calibration": {}}}, "calibration"),
+        ({"modelset": {"sampling": {}}}, "sampling"),
+        ({"output": {}}, "output"),
+        ({"modelset": {"meta": {}}}, None),
+        ({"modelset": []}, None),
+        ({"exp_id": "flu"}, None),
+    ],
+)
+def test_files_are_told_apart_by_their_structure(document, kind):
+    """Their names mean nothing."""
+    assert kind_of(document) == kind
+
+
+CONFIG = {"b.yml": small.BASEMODEL, "m.yaml": small.CALIBRATION, "o.yaml": small.OUTPUT}
+
+
+@pytest.mark.parametrize(
+    "folder",
+    ["", "config/", "experiments/small/2025w01/config/", "experiments/small/2025w01/", "experiments/2025w01/config/"],
+)
+def test_a_configuration_is_found_where_it_is_usual(tmp_path, folder):
+    """Other YAML files beside it, also unreadable ones, do no harm."""
+    texts = {f"{folder}{name}": text for name, text in CONFIG.items()}
+
+    found = found_in(tmp_path, {**texts, "mkdocs.yml": "x: !!python/name:y\n", "ci.yaml": "on: push\n"})
+
+    assert [part.name for part in found] == list(texts)
+    assert [part.kind for part in found] == ["basemodel", "calibration", "output"]
+
+
+def test_parts_may_be_named_or_given_or_looked_for(tmp_path):
+    """Each in its own way, a folder instead of a file too."""
+    texts = {"models/b.yml": small.BASEMODEL, "sets/m.yaml": small.CALIBRATION, "sets/x.yaml": small.OUTPUT}
+    config = "config: {basemodel: ./models/b.yml, modelset: sets, output: {output: {posteriors: true}}}\n"
+
+    found = found_in(tmp_path, texts, config)
+
+    assert [part.name for part in found] == ["models/b.yml", "sets/m.yaml", ""]
+    assert found.output.document == {"output": {"posteriors": True}}
+
+
+def test_of_several_output_files_the_one_called_so_is_taken(tmp_path):
+    """The others are for later, with ``rerun-output``."""
+    found = found_in(tmp_path, {**CONFIG, "output.yaml": small.SIMULATED})
+
+    assert found.output.name == "output.yaml"
+
+
+def test_a_modelset_may_be_absent(tmp_path):
+    """Then the basemodel is run alone."""
+    assert found_in(tmp_path, {"b.yml": small.BASEMODEL, "o.yml": small.OUTPUT}).modelset is None
+
+
+@pytest.mark.parametrize(
+    ("texts", "config", "words"),
+    [
+        ({"o.yaml": small.OUTPUT}, "", "config: no basemodel was found: a YAML file with 'model' at its top"),
+        ({"b.yaml": small.BASEMODEL}, "", "config: no output was found"),
+        ({**CONFIG, "other.yml": small.BASEMODEL}, "", "there are 2 files that are a basemodel: b.yml, other.yml"),
+        ({**CONFIG, "s.yml": small.SAMPLING}, "", "there are 2 files that are a modelset: m.yaml, s.yml"),
+        ({**CONFIG, "config/b.yml": small.BASEMODEL}, "", "a basemodel: config/b.yml, b.yml"),
+        ({**CONFIG, "p.yml": small.OUTPUT}, "", "there are 2 files that are a output: o.yaml, p.yml"),
+        ({**CONFIG, "b.yml": "model: {a: 1\n"}, "", "could not be read: b.yml:"),
+        (CONFIG, "config: {basemodel: c.yml}\n", "config: basemodel: there is no file 'c.yml'"),
+        (CONFIG, "config: {basemodel: o.yaml}\n", "this is no basemodel: it needs 'model' at its top"),
+        (CONFIG, "config: {output: {outputs: {}}}\n", "config: output: this is no output: it needs 'output'"),
+        ({**CONFIG, "e/x.csv": ""}, "config: {modelset: e}\n", "there is no modelset in the folder 'e'"),
+    ],
+)
+def test_a_configuration_that_is_not_to_be_found_is_told(tmp_path, texts, config, words):
+    """What is missing, what is there twice, and where it was looked for."""
+    with pytest.raises(BadInput) as caught:
+        found_in(tmp_path, texts, config)
+
+    assert words in "\n".join(told(caught))
+
+
+def test_a_file_outside_of_the_workspace_is_not_read(tmp_path):
+    """Not even by way of a link."""
+    (tmp_path / "outside.yml").write_text(small.BASEMODEL)
+    folder = small.write(tmp_path / "files", {"m.yaml": small.CALIBRATION, "o.yaml": small.OUTPUT})
+    (folder / "b.yml").symlink_to(tmp_path / "outside.yml")
+
+    with pytest.raises(BadInput, match="no basemodel was found"):
+        find(an_experiment(), folder)
+    with pytest.raises(BadInput, match="lies outside of the experiment's files"):
+        find(an_experiment("config: {basemodel: b.yml}\n"), folder)
+
+
+def test_disagreements_name_their_lines(tmp_path):
+    """What is left open and not set, and what is set without effect."""
+    basemodel = small.BASEMODEL.replace("{id: Hosp}", "{id: Hosp, init: calibrated}").replace(
+        "{id: R}", "{id: R, init: 0}"
+    )
+    modelset = small.CALIBRATION.replace(
+        "    parameters:\n", "    parameters:\n      mu: {prior: {name: uniform, args: [0, 1]}}\n"
+    ).replace("      I: {prior", "      S: {prior: {name: uniform, args: [0, 1]}}\n      I: {prior")
+
+    found = found_in(tmp_path, {**CONFIG, "b.yml": basemodel, "m.yaml": modelset})
+
+    assert [str(problem).partition(" (")[0] for problem in disagreements(found)] == [
+        "b.yml:10:20: model.compartments.2.init: is 'calibrated', and the modelset does not say how",
+        "m.yaml:12:7: modelset.calibration.compartments.S: its prior has no effect: in the basemodel it takes all who "
+        "are left",
+        "m.yaml:15:7: modelset.calibration.parameters.mu: its prior has no effect: in the basemodel it is 'scalar'",
+    ]
+
+
+# -- what was observed -------------------------------------------------------------------------
+
+
+def observed(folder, text):
+    spec = SimpleNamespace(observed_date_column="target_end_date", observed_value_column="hospitalizations")
+    window = SimpleNamespace(start_date=date(2024, 10, 12), end_date=date(2024, 12, 28))
+    calibration = SimpleNamespace(observed_data_path="data/a.csv", comparison=[spec], fitting_window=window)
+    found = found_in(folder, {**CONFIG, "data/a.csv": text})
+    return DataFile.open(found.modelset, calibration, folder).of(["US-MA", "US-NY"])
+
+
+def test_observations_after_the_window_are_held_back(tmp_path):
+    """They score the forecast; those before it play no part."""
+    early = "US-MA,2024-10-05,5\nUS-NY,2024-10-05,5\n"
+
+    found = observed(tmp_path, small.admissions() + early)
+
+    assert found["US-MA"].fitted.tolist() == [True] * 12 + [False] * 3
+    assert str(found["US-MA"].dates[0]) == "2024-10-12"
+    assert found["US-NY"].values[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a,b\n1,2\n", "has no column 'geo_value', 'target_end_date', 'hospitalizations'"),
+        (small.admissions({"US-MA": ""}), "has no row of US-NY"),
+        (small.admissions().replace("US-MA,2024-11-16,", "US-MA,2024-11-16,x"), "and on 2024-11-16 they are not"),
+        (small.admissions().replace("US-MA,2024-11-16,", "US-MA,16/99/2024,"), "a date of US-MA"),
+        (small.admissions().replace("US-MA,2024-11-16", "US-MA,2024-10-12"), "do not ascend, row by row"),
+        (small.admissions().replace("US-MA,2024-11-16", "US-VT,2024-11-16"), "has no row of US-MA on 2024-11-16"),
+    ],
+)
+def test_data_that_would_be_compared_wrongly_are_told(tmp_path, text, words):
+    """At the line of the modelset that names the file."""
+    with pytest.raises(BadInput) as caught:
+        observed(tmp_path, text)
+
+    assert words in told(caught)[0]
+    assert told(caught)[0].startswith("m.yaml:5:5: ")
+
+
+# -- tasks -------------------------------------------------------------------------------------
+
+
+def an_output(place, kind="calibration"):
+    population = SimpleNamespace(name=place)
+    simulation = SimpleNamespace(start_date=date(2024, 10, 1)) if kind == "simulation" else None
+    return SimpleNamespace(model=SimpleNamespace(population=population), simulation=simulation)
+
+
+WITHOUT_SAMPLING = SimpleNamespace(sampling=None)
+
+
+def test_tasks_come_by_location_and_equal_ones_are_chains():
+    """Whatever the order of the package's outputs; no two have one seed."""
+    outputs = [an_output(place) for place in ("Vermont", "Maine", "Vermont")]
+    data = Observations("x", "week", np.array([], "datetime64[D]"), np.array([]), np.array([], bool))
+
+    tasks = list(tasks_of(outputs, WITHOUT_SAMPLING, 7, {"Maine": data}))
+
+    assert [(task.key.location, task.key.chain) for task in tasks] == [("Vermont", 0), ("Vermont", 1), ("Maine", 0)]
+    assert len({task.seed for task in tasks}) == 3
+    assert [task.work.observed is not None for task in tasks] == [False, False, True]
+
+
+def test_outputs_of_two_kinds_are_refused():
+    """The package cannot publish them together."""
+    outputs = [an_output("Maine"), an_output("Vermont", "simulation")]
+
+    with pytest.raises(BadInput, match="simulations and calibrations, and a run holds results of one kind"):
+        list(tasks_of(outputs, WITHOUT_SAMPLING, 7, {}))
+
+
+def test_samples_follow_the_experiment_s_seed():
+    """The same for every run of it."""
+    assert sampling_seed(7) == sampling_seed(7) != sampling_seed(8)
+
+
+def sampler():
+    """A sampler as the package makes it: unseeded, around a function that shares a generator with others."""
+    shared = np.random.default_rng()
+
+    def simulate(parameters):
+        return {"data": np.array([parameters["x"] + shared.normal()]), "date": ["2024-10-12"]}
+
+    return ABCSampler(simulate, {"x": scipy.stats.uniform(0, 1)}, {}, np.array([0.5]))
+
+
+def calibrated(seed):
+    configs = seeded(SimpleNamespace(seed=None, calibrator=sampler()), seed)
+    configs.calibrator.calibrate("rejection", num_particles=5, epsilon=10.0, verbose=False)
+    found = configs.calibrator.run_projections({}, iterations=3)
+    drawn = [run["data"][0] for run in found.projections["baseline"]]
+    return [*found.get_posterior_distribution()["x"], *drawn, np.random.random()]  # noqa: NPY002 - as a repository may
+
+
+def test_a_seed_decides_everything_that_is_drawn():
+    """Proposals, simulations, projections, and what code of the repository draws from the global generator."""
+    assert calibrated(7) == calibrated(7)
+    assert not set(calibrated(7)) & set(calibrated(8))
+
+
+def a_calibration(**results):
+    return SimpleNamespace(population="Maine", results=CalibrationResults(**results))
+
+
+WITH_PROJECTION = SimpleNamespace(projection=SimpleNamespace())
+POSTERIOR = {0: pd.DataFrame({"x": [1.0, 2.0]})}
+
+
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        (SimpleNamespace(population="Maine", results=None), "the calibration of Maine accepted no particle"),
+        (a_calibration(), "the calibration of Maine accepted no particle"),
+        (a_calibration(posterior_distributions=POSTERIOR), "projection failed: RUNNER: projection failed: disk full"),
+        (a_calibration(posterior_distributions=POSTERIOR, projections={"baseline": [{}, {}]}), "disk full"),
+    ],
+)
+def test_what_the_package_swallows_is_raised(output, words):
+    """With the reason that it put into the log."""
+    warned = Warned(["something else", "RUNNER: projection failed: disk full"])
+
+    with pytest.raises(NoForecast, match=words):
+        _check(output, WITH_PROJECTION, warned)
+
+
+def test_projections_of_which_some_failed_are_counted():
+    """The others are a forecast."""
+    output = a_calibration(posterior_distributions=POSTERIOR, projections={"baseline": [{"a": 1}, {}, {}]})
+
+    assert _check(output, WITH_PROJECTION, Warned()) == 2
+
+
+def test_warnings_of_the_package_are_heard():
+    """Inside the block, and of its own logger only."""
+    logger = logging.getLogger("epymodelingsuite.builders")
+    with listening() as warned:
+        logger.warning("Simulation failed with parameters %s", {"x": 1})
+        logger.info("not a warning")
+        logging.getLogger("other").warning("Simulation failed")
+    logger.warning("Simulation failed too late")
+
+    assert warned.failures == warned.messages == ["Simulation failed with parameters {'x': 1}"]
+
+
+# -- results as this project's own -------------------------------------------------------------
+
+
+def test_dates_before_a_sampled_start_are_left_out():
+    """The package fills them with zeros, in which nobody lives."""
+    dates = list(pd.date_range("2024-10-05", periods=4, freq="W-SAT"))
+    late = {"date": dates, "S_total": np.array([0, 90, 80, 70]), "I_total": np.array([0, 10, 20, 30])}
+    early = {"date": dates, "S_total": np.array([95, 90, 85, 80]), "I_total": np.array([5, 10, 15, 20])}
+    counted = {"S_to_I_total": np.zeros(4), "S_0-4": np.zeros(4), "cases": np.arange(4.0)}
+    results = CalibrationResults(
+        posterior_distributions={0: pd.DataFrame({"x": [1.0]}), 1: pd.DataFrame({"x": [2.0, 3.0]})},
+        weights={0: np.array([1.0]), 1: np.array([1.0, 3.0])},
+        distances={0: [9.0], 1: [5.0, 4.0]},
+        selected_trajectories={1: [{"data": np.array([7.0, 8.0]), "date": dates[:2]}] * 2},
+        projections={"baseline": [{**late, **counted}, {}, {**early, **counted}]},
+    )
+    data = Observations("cases", "week", np.array(dates, "datetime64[D]"), np.arange(4.0), np.ones(4, bool))
+
+    found = as_result(Made("calibration", SimpleNamespace(results=results), 100.0, 1.5, data))
+
+    calibration, projection = found.trajectories
+    assert calibration.variables["cases"].tolist() == [[7.0, 8.0]] * 2
+    assert projection.dates.astype(str).tolist() == ["2024-10-12", "2024-10-19", "2024-10-26"]
+    assert set(projection.variables) == {"S_total", "I_total", "S_to_I_total", "cases"}
+    assert projection.variables["I_total"].tolist() == [[10, 20, 30], [10, 15, 20]]
+    assert (found.posterior.values["x"].tolist(), found.posterior.weights.tolist()) == ([2.0, 3.0], [0.25, 0.75])
+    assert (found.population, found.contacts, found.observed) == (100.0, 1.5, data)
+
+
+# -- tables, figures, findings -----------------------------------------------------------------
+
+
+def packed(text):
+    return gzip.compress(text.encode())
+
+
+def test_tables_follow_each_other_under_one_header(tmp_path):
+    """Compressed or not, and the same bytes whatever the package's gzip header said."""
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        tables = JoinedTables(tmp_path / folder)
+        for rows in ("1,x\n2,y\n", "", "3,z\n"):
+            tables.add("a.csv.gz", packed(f"n,name\n{rows}"))
+            tables.add("b.csv", f"n,name\n{rows}".encode())
+        assert [output.name for output in tables.close()] == ["a.csv.gz", "b.csv"]
+
+    whole = "n,name\n1,x\n2,y\n3,z\n"
+    assert gzip.decompress((tmp_path / "one/a.csv.gz").read_bytes()).decode() == whole
+    assert (tmp_path / "one/b.csv").read_text() == whole
+    assert (tmp_path / "one/a.csv.gz").read_bytes() == (tmp_path / "two/a.csv.gz").read_bytes()
+    assert {path.name for path in (tmp_path / "one").iterdir()} == {"a.csv.gz", "b.csv"}
+
+
+def test_tables_with_other_columns_get_all_of_them(tmp_path):
+    """What a result does not have stays empty, as in one call of the package."""
+    tables = JoinedTables(tmp_path)
+    tables.add("a.csv.gz", packed('n,name\n1,"x, y"\n'))
+    tables.add("a.csv.gz", packed("n,size\n2,5\n"))
+    tables.add("a.csv.gz", packed("n,name\n3,z\n"))
+    tables.close()
+
+    rows = list(csv.reader(io.StringIO(gzip.decompress((tmp_path / "a.csv.gz").read_bytes()).decode())))
+    assert rows == [["n", "name", "size"], ["1", "x, y", ""], ["3", "z", ""], ["2", "", "5"]]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv.gz"]
+
+
+def parquet(**columns):
+    sink = io.BytesIO()
+    pyarrow.parquet.write_table(pa.table(columns), sink)
+    return sink.getvalue()
+
+
+def test_parquet_tables_are_joined_too(tmp_path):
+    """As long as their columns agree."""
+    tables = JoinedTables(tmp_path)
+    tables.add("a.parquet", parquet(n=[1, 2]))
+    tables.add("a.parquet", parquet(n=[3]))
+    with pytest.raises(EpydropError, match="other columns in one result than in another"):
+        tables.add("a.parquet", parquet(m=[3]))
+    tables.close()
+
+    assert pyarrow.parquet.read_table(tmp_path / "a.parquet").to_pydict() == {"n": [1, 2, 3]}
+
+
+def test_what_the_package_returns_is_read_by_its_shape():
+    """Bytes under a name, or lists of named objects, of which only files are stored."""
+    objects = [SimpleNamespace(name="fan.png", data=b"png"), SimpleNamespace(name="in memory", data=object())]
+
+    assert dict(files_of({"a.csv.gz": b"csv", "plots": objects})) == {"a.csv.gz": b"csv", "fan.png": b"png"}
+
+
+def digests(kinds=("calibration", "calibration"), **changes):
+    for index, kind in enumerate(kinds):
+        line = TaskLine(index, TaskKey(f"Place {index}", {"start_date": "2024-10-01"}, 0), 5)
+        files = {"posteriors.csv.gz": packed(f"n\n{index}\n"), "fan.png": b"png"}
+        yield TaskDigest(
+            line, kind, 4, **{"failed_simulations": 0, "failed_projections": 0, **changes}, generated=Generated(files)
+        )
+
+
+def published(folder, tmp_path, given, tasks=2, missing=()):
+    folder.mkdir()
+    facts = RunFacts("run", "flu", "", tasks, missing=missing)
+    configuration = found_in(tmp_path / "files", CONFIG)
+    outputs = publish(given, configuration, an_experiment(), facts, folder)
+    return {output.name: output.path.read_bytes() for output in outputs}
+
+
+def test_a_figure_of_each_task_keeps_its_name_and_says_whose_it_is(tmp_path):
+    """A single task's figure is called as the package calls it."""
+    several = published(tmp_path / "several", tmp_path, digests())
+    single = published(tmp_path / "single", tmp_path, list(digests())[:1], tasks=1)
+
+    assert {name for name in several if name.endswith(".png")} == {
+        "fan-Place 0-00000.png",
+        "fan-Place 1-00001.png",
+    }
+    assert single["fan.png"] == b"png"
+
+
+def test_what_is_missing_and_what_failed_is_told_beside_the_tables(tmp_path):
+    """For people and for programs."""
+    lost = TaskLine(2, TaskKey("Place 2", {}, 0), 6)
+
+    found = published(
+        tmp_path / "out",
+        tmp_path,
+        digests(failed_projections=3, failed_simulations=1),
+        tasks=3,
+        missing=[(lost, "timed out")],
+    )
+
+    told = json.loads(found["findings.json"])
+    assert [entry["location"] for entry in told["missing"]] == ["Place 2"]
+    assert [(entry["message"][:18], entry["locations"]) for entry in told["findings"]] == [
+        ("simulations of the", ["Place 0", "Place 1"]),
+        ("projections failed", ["Place 0", "Place 1"]),
+    ]
+    rows = list(csv.DictReader(io.StringIO(gzip.decompress(found["tasks.csv.gz"]).decode())))
+    assert [(row["state"], row["failed_projections"], row["reason"]) for row in rows] == [
+        ("succeeded", "3", ""),
+        ("succeeded", "3", ""),
+        ("missing", "", "timed out"),
+    ]
+    assert found["config/basemodel.yaml"].decode() == small.BASEMODEL
+
+
+def test_results_of_two_kinds_are_refused(tmp_path):
+    """Should they ever lie in one run."""
+    with pytest.raises(EpydropError, match="results of two kinds, calibration and simulation"):
+        published(tmp_path / "out", tmp_path, digests(("calibration", "simulation")))
