@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from epydrop.cli.options import DEFAULT_ROOT
-from epydrop.cli.outcome import INTERRUPTED, as_document, exit_code_of, folder_of, log_of, report_of
+from epydrop.cli.outcome import INTERRUPTED, as_document, exit_code_of, folder_of, log_of, quality_of, report_of
 from epydrop.cli.progress import LiveProgress, PlainProgress
 from epydrop.local.machine import Machine
 from epydrop.logs import set_up_logs
@@ -85,6 +85,8 @@ def tell_end(run: Run, machine: Machine, console: Console) -> None:
     if report:
         _say(console, f"Tables: {report.parent}")
         _say(console, f"Report: {report}")
+    if line := quality_of(run)[1]:
+        _say(console, line)
     where = "" if machine.root == DEFAULT_ROOT.absolute() else f" --root {machine.root}"
     for line in _next_steps(run, f"{run.run_id}{where}"):
         _say(console, line)

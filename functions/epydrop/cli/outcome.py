@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -9,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from epydrop.errors import BadInput, ExitCode, Problem
 from epydrop.local.machine import Machine
 from epydrop.local.run_store import SqliteRunStore
-from epydrop.names import Stage
+from epydrop.names import QUALITY, Stage
 from epydrop.run import FailureGroup, Phase, Run
 
 FAILED = 1
@@ -68,6 +69,20 @@ def report_of(run: Run) -> Path | None:
     return report if run.published and report.exists() else None
 
 
+def quality_of(run: Run) -> tuple[str, str]:
+    """The verdict on the newest outputs ('pass', 'warn' or 'fail') and a line about it; both empty if none was made."""
+    path = folder_of(run) / run.outputs / QUALITY
+    if run.phase is not Phase.SUCCEEDED or not path.exists():
+        return "", ""
+    document = json.loads(path.read_bytes())
+    found = sum(len(check["findings"]) for check in document["checks"])
+    if not found:
+        return document["quality"], "Quality: every check passed"
+    failed = sum(finding["severity"] == "fail" for check in document["checks"] for finding in check["findings"])
+    words = f"{found} finding{'s' if found > 1 else ''}" + (f", {failed} of them failed checks" if failed else "")
+    return document["quality"], f"Quality: {words}, see {path}"
+
+
 def log_of(run: Run, group: FailureGroup, machine: Machine) -> Path | None:
     """The log of the sample task's newest try in the attempt that lost it."""
     for attempt in reversed(run.attempts):
@@ -104,6 +119,7 @@ def as_document(run: Run) -> dict[str, Any]:
         "folder": str(folder_of(run)),
         "outputs": str(folder_of(run) / run.published) if run.published else None,
         "report": str(report) if report else None,
+        "quality": quality_of(run)[0] or None,
         "created": run.created.isoformat(),
         "updated": run.updated.isoformat(),
     }

@@ -48,7 +48,7 @@ CHECKS: Mapping[str, Promise] = {
         "The posteriors rest on enough particles of comparable weight",
         "Posteriors rest on few particles",
     ),
-    "chains": Promise("Independent calibrations agree", "Independent calibrations of the same thing disagree"),
+    "chains": Promise("Independent calibrations agree", "Independent calibrations disagree"),
     "distance": Promise("All chains came equally close to the data", "Some chains came closer to the data than others"),
     "prior_bounds": Promise(
         "No posterior is piled up at a bound of its prior",

@@ -12,6 +12,8 @@ from epydrop_stages.report.figures.posteriors import posterior_chart
 from epydrop_stages.report.marginals import Marginal
 from epydrop_stages.report.pictures import Picture, safe_name
 
+_THREE = 3  # scenarios stand in one row of the page
+
 
 class Sketchbook:
     """Takes the pictures of one point. ``small`` draws small ones for the page; the files are always large."""
@@ -28,7 +30,7 @@ class Sketchbook:
         for fan in fans:
             title = f"{self._label}, {fan.scenario}" if fan.scenario else self._label
             picture = Picture(self._name(fan.scenario, "" if kind == "fan" else kind), kind, fan.scenario)
-            whole = fan_chart(fan, top=top, title=title)
+            whole = fan_chart(fan, top=top, title=title, narrow=len(fans) == _THREE)
             small = small_fan(fan, top=top) if self._small else None
             keep(self._workspace, picture.name, f"{title}: {fan.in_words()}", whole, small)
             yield picture

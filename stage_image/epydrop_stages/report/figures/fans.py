@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from epydrop_stages.report.curves import Fan
 from epydrop_stages.report.figures.style import BLACK, BLUE, GREY, RED, SOFT, Drawing, count_axis, date_axis
 
-SIZE = (6.4, 3.5)
+SIZE, NARROW = (6.4, 3.5), (4.6, 3.1)
 SMALL = (2.9, 1.6)
 
 _MARGINS = {"left": 0.145, "right": 0.985, "bottom": 0.14, "top": 0.965}
@@ -21,8 +21,11 @@ _BANDS = ((0, 6, 0.16, "95 %"), (1, 5, 0.24, "80 %"), (2, 4, 0.36, "50 %"))
 _MEDIAN = 3
 
 
-def fan_chart(fan: Fan, *, top: float, title: str = "") -> Drawing:
-    """A whole chart; ``top`` is where its vertical axis ends, so that charts side by side can be compared."""
+def fan_chart(fan: Fan, *, top: float, title: str = "", narrow: bool = False) -> Drawing:
+    """A whole chart; ``top`` is where its vertical axis ends, so that charts side by side can be compared.
+
+    ``narrow`` ones stand three in a row.
+    """
 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
@@ -32,7 +35,7 @@ def fan_chart(fan: Fan, *, top: float, title: str = "") -> Drawing:
         axes.set_ylabel(fan.label)
         axes.legend(loc="upper left" if _is_late(fan) else "upper right", ncols=1)
 
-    return Drawing(draw, SIZE, title=title)
+    return Drawing(draw, NARROW if narrow else SIZE, title=title)
 
 
 def small_fan(fan: Fan, *, top: float) -> Drawing:

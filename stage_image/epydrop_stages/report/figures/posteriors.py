@@ -14,7 +14,7 @@ from epydrop_stages.report.figures.style import BLUE, GREY, RED, SERIES, SKY, Dr
 from epydrop_stages.report.intervals import Interval
 from epydrop_stages.report.marginals import Estimate, Marginal
 
-SIZE = (4.0, 2.9)
+SIZE = (3.6, 2.7)
 _BINS = 20
 _MOST_CHAINS = 12
 _ROW = 0.17  # inches of a location in a forest
@@ -73,6 +73,7 @@ def _histogram(axes: Axes, marginal: Marginal) -> None:
         places, density = marginal.density
         axes.plot(places, density, color=RED, linewidth=1.5, linestyle="--", label="prior")
     axes.set_ylabel("density")
+    axes.margins(y=0.12)
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.legend(loc="upper right", fontsize=8)

@@ -29,5 +29,5 @@ def slim(svg: str) -> str:
 def _rounded(attribute: re.Match[str]) -> str:
     name, value = attribute[1], _FINE.sub(lambda number: f"{float(number[0]):.1f}", attribute[2])
     if name == "d":
-        value = re.sub(r"\s*([A-Za-z])\s*", r"\1", value)
+        value = re.sub(r"\s*([A-Za-z])\s*", r"\1", value).strip()
     return f'{name}="{value}"'

@@ -111,9 +111,9 @@ def _bars(axes: Axes, tries: Sequence[Try], seconds: float) -> None:
 
 
 def _pause(axes: Axes, pause: Pause, seconds: float) -> None:
-    """A hatched gap, with its true length."""
+    """A grey gap, with its true length."""
     first, last = pause.place / seconds, (pause.place + pause.width) / seconds
-    axes.axvspan(first, last, facecolor="none", edgecolor=GREY, hatch="....", linewidth=0)
+    axes.axvspan(first, last, color=GREY, alpha=0.2, linewidth=0)
     axes.text(
         (first + last) / 2, 0.5, duration(pause.length), rotation=90, ha="center", va="center", fontsize=8,
         transform=axes.get_xaxis_transform(), bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},

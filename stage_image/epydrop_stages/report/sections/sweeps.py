@@ -69,9 +69,11 @@ def _axes(material: Material, points: list[PointSummary], colours: str) -> dict[
 def _grouped(points: list[PointSummary], path: str) -> dict[str, list[PointSummary]]:
     groups: dict[str, list[PointSummary]] = {}
     for point in points:
-        name = f"{path.rpartition('.')[2].replace('_', ' ')} {short(point.parameters[path])}" if path else ""
-        groups.setdefault(name, []).append(point)
-    return groups
+        groups.setdefault(short(point.parameters[path]) if path else "", []).append(point)
+    if not path:
+        return groups
+    words = path.rpartition(".")[2].replace("_", " ")  # said once in the legend
+    return {(value if position else f"{words} {value}"): same for position, (value, same) in enumerate(groups.items())}
 
 
 def _derived(point: PointSummary, name: str) -> float:
