@@ -1,4 +1,4 @@
-"""The suite epymodelingsuite, as far as it needs no package of that name; its runs are in test_epymodelingsuite_runs."""
+"""The suite epymodelingsuite, as far as it needs no package; its runs are in test_epymodelingsuite_runs."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_a_package_that_cannot_be_imported_is_told_with_all_versions(monkeypatch
     monkeypatch.setattr(package, "_MODULES", ("no_such_module",))
     monkeypatch.setattr(package, "NAME", "epydemix")
 
-    with pytest.raises(BadInput, match="ModuleNotFoundError: No module named 'epydemix.no_such_module'") as caught:
+    with pytest.raises(BadInput, match=r"ModuleNotFoundError: No module named 'epydemix\.no_such_module'") as caught:
         package.require()
 
     assert "epydemix 9.0" in str(caught.value)
@@ -223,8 +223,10 @@ def test_disagreements_name_their_lines(tmp_path):
 
     assert [str(problem).partition(" (")[0] for problem in disagreements(found)] == [
         "b.yml:10:20: model.compartments.2.init: is 'calibrated', and the modelset does not say how",
-        "m.yaml:12:7: modelset.calibration.compartments.S: its prior has no effect: in the basemodel it takes all who "
-        "are left",
+        (
+            "m.yaml:12:7: modelset.calibration.compartments.S: its prior has no effect: in the basemodel it takes all "
+            "who are left"
+        ),
         "m.yaml:15:7: modelset.calibration.parameters.mu: its prior has no effect: in the basemodel it is 'scalar'",
     ]
 
