@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import accumulate, pairwise
+from operator import itemgetter
 
 _TEXT = re.compile(r"(\d+(-\d+)?(,\d+(-\d+)?)*)?")
 
@@ -56,13 +58,14 @@ class Indices:
             yield from range(start, stop)
 
     def __len__(self) -> int:
-        return sum(stop - start for start, stop in self.spans)
+        return self._positions[-1]
 
     def __bool__(self) -> bool:
         return bool(self.spans)
 
     def __contains__(self, index: int) -> bool:
-        return any(start <= index < stop for start, stop in self.spans)
+        span = self._span_at(index)
+        return span >= 0 and index < self.spans[span][1]
 
     @cached_property
     def _members(self) -> frozenset[int]:
@@ -79,21 +82,26 @@ class Indices:
 
     def nth(self, position: int) -> int:
         """The index at this position, counted from 0. Raises IndexError past the end."""
-        before = 0
-        for start, stop in self.spans:
-            if position < before + stop - start:
-                return start + position - before
-            before += stop - start
-        raise IndexError(f"there is no position {position} among {before} indices")
+        if not 0 <= position < len(self):
+            raise IndexError(f"there is no position {position} among {len(self)} indices")
+        span = bisect_right(self._positions, position) - 1
+        return self.spans[span][0] + position - self._positions[span]
 
     def position_of(self, index: int) -> int:
         """Where ``nth`` finds this index. Raises ValueError for one that is not among them."""
-        before = 0
-        for start, stop in self.spans:
-            if start <= index < stop:
-                return before + index - start
-            before += stop - start
-        raise ValueError(f"{index} is not among {self}")
+        if index not in self:
+            raise ValueError(f"{index} is not among {self}")
+        span = self._span_at(index)
+        return self._positions[span] + index - self.spans[span][0]
+
+    def _span_at(self, index: int) -> int:
+        """Which span begins at or last before this index; -1 for none."""
+        return bisect_right(self.spans, index, key=itemgetter(0)) - 1
+
+    @cached_property
+    def _positions(self) -> tuple[int, ...]:
+        """How many indices come before each span, and in all."""
+        return tuple(accumulate((stop - start for start, stop in self.spans), initial=0))
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: object, _handler: object) -> object:

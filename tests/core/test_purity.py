@@ -26,8 +26,8 @@ PURE = {
     "table",
 }
 HARMLESS = {
-    "__future__", "collections.abc", "dataclasses", "datetime", "enum", "functools", "hashlib", "itertools", "json",
-    "re", "typing", "pydantic_core",
+    "__future__", "bisect", "collections.abc", "dataclasses", "datetime", "enum", "functools", "hashlib", "itertools",
+    "json", "operator", "re", "typing", "pydantic_core",
 }  # fmt: skip
 ALLOWED = HARMLESS | {f"epydrop.{name}" for name in PURE} | {"epydrop.errors", "epydrop.machines", "epydrop"}
 
