@@ -16,7 +16,7 @@ from epydrop.events import FileDropped, Kick, RunEvent
 from epydrop.facts import Facts
 from epydrop.indices import Indices
 from epydrop.jobs import JobView
-from epydrop.names import Stage, run_id_of
+from epydrop.names import Stage
 from epydrop.run import Attempt, Cause, Phase, Run
 from epydrop.situation import Situation
 from epydrop.steps import Step
@@ -58,7 +58,7 @@ def _found(event: RunEvent, facts: Facts, now: datetime) -> Decision:
         raise AssertionError("only a dropped file that was read founds a run")
     dropped = event.dropped
     run = Run(
-        run_id=run_id_of(dropped.bucket, dropped.name, dropped.generation, dropped.created),
+        run_id=dropped.run_id,
         exp_id=offer.exp_id,
         run_url=offer.run_url,
         dropped=dropped,

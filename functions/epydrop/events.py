@@ -19,6 +19,14 @@ class FileDropped:
 
 
 @dataclass(frozen=True)
+class KickDropped:
+    """An object that may be a kick appeared in the trigger bucket. ``size`` in bytes."""
+
+    dropped: Dropped
+    size: int
+
+
+@dataclass(frozen=True)
 class JobChanged:
     """Batch says that a job of ours entered a state."""
 
@@ -41,6 +49,8 @@ class CheckRequested:
 @dataclass(frozen=True)
 class SweepRequested:
     """The schedule asks for every open or unsettled run to be checked."""
+
+    published: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -74,12 +84,41 @@ class OutputRequested:
 
 
 @dataclass(frozen=True)
+class StartRequested:
+    """A person wants an experiment that lies in the trigger bucket to run once more, as it is now."""
+
+    bucket: str
+    name: str
+    kick_id: str
+    published: datetime
+
+
+@dataclass(frozen=True)
 class Ignored:
     """The envelope is none of our business, and why."""
 
     reason: str
 
 
+@dataclass(frozen=True)
+class Refused(Ignored):
+    """A person's command that asks for nothing clear, and why; whoever sent it should hear of it."""
+
+
 Kick = CancelRequested | RetryRequested | OutputRequested
 RunEvent = FileDropped | JobChanged | CheckRequested | Kick
-Event = RunEvent | SweepRequested | Ignored
+Command = Kick | StartRequested
+Event = RunEvent | StartRequested | KickDropped | SweepRequested | Ignored
+
+
+def subject_of(event: Event) -> dict[str, str]:
+    """What of the event stands on each line of the log: the run, and the attempt of a stage."""
+    match event:
+        case JobChanged(job):
+            return {"run_id": job.run_id, "stage": str(job.stage), "attempt": str(job.attempt)}
+        case FileDropped(dropped):
+            return {"run_id": dropped.run_id}
+        case CheckRequested() | CancelRequested() | RetryRequested() | OutputRequested():
+            return {"run_id": event.run_id}
+        case _:
+            return {}

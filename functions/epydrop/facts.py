@@ -65,6 +65,7 @@ class Facts:
     causes: dict[Cause, Indices] = field(default_factory=dict)
     failures: tuple[FailureGroup, ...] = ()
     problems: tuple[Problem, ...] = ()
+    damage: str = ""  # what is wrong with a product that is there and cannot be read
     refusal: str = ""  # why the job service refuses the job for good
     offer: Offer | None = None
     performed: frozenset[str] = frozenset()

@@ -6,86 +6,122 @@ A raised error means "deliver this event again". Everything else was recorded on
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 
-from epydrop import names
-from epydrop.attempts import renumbered
 from epydrop.decide import Decision, decide
-from epydrop.documents import from_json, to_document, to_json
-from epydrop.effects import CancelJob, Effect, Publish, SubmitJob, WriteReply
-from epydrop.errors import BadInput, NotThere, Outdated, TryAgain
-from epydrop.events import CheckRequested, Event, FileDropped, Ignored, JobChanged, RunEvent, SweepRequested
+from epydrop.documents import UnknownFormat
+from epydrop.effects import Effect, SubmitJob
+from epydrop.errors import BadInput, Outdated, TryAgain, WiredWrongly
+from epydrop.events import (
+    CancelRequested,
+    CheckRequested,
+    Command,
+    Event,
+    FileDropped,
+    Ignored,
+    JobChanged,
+    KickDropped,
+    OutputRequested,
+    Refused,
+    RetryRequested,
+    RunEvent,
+    StartRequested,
+    SweepRequested,
+    subject_of,
+)
 from epydrop.facts import Facts
-from epydrop.indices import Indices
-from epydrop.jobs import job_spec
+from epydrop.history import history_entry
+from epydrop.kicks import answer_kick, file_to_start, read_kick
 from epydrop.logs import log_context
 from epydrop.observe import observe
 from epydrop.offers import Reading, read_offer
-from epydrop.orders import Orders
-from epydrop.ports import JobService, ObjectStore, Publisher, RunStore, Stored
-from epydrop.replies import reply_json, reply_markdown, serial_of
-from epydrop.run import Attempt, HistoryEntry, Run
-from epydrop.settings import Settings
+from epydrop.orders_on_file import with_orders
+from epydrop.perform import perform
+from epydrop.ports import Stored
+from epydrop.replies import KickOutcome
+from epydrop.run import Run
+from epydrop.situation import GONE_AFTER
+from epydrop.sweep import sweep
+from epydrop.world import World
 
 SAVE_TRIES = 5
 MAX_STEPS = 20  # of one call; what is left then is the sweep's
 REREAD_FOR = timedelta(seconds=60)
 REREAD_EVERY = 2.0  # seconds
-HISTORY_SPANS = 20  # index spans kept of a fact in the history
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class World:
-    """All that ``handle`` acts on; ``wiring`` makes one for each kind of world."""
-
-    settings: Settings
-    runs: RunStore
-    trigger: ObjectStore
-    jobs: JobService
-    publisher: Publisher
-    open_store: Callable[[str], ObjectStore]
-    now: Callable[[], datetime]
-    sleep: Callable[[float], None]
-
-
 def handle(event: Event, world: World) -> None:
     """Brings the run that the event speaks of to where the facts say it should be."""
+    with log_context(**subject_of(event)):
+        try:
+            _handle(event, world)
+        except Exception as error:
+            level = logging.WARNING if isinstance(error, TryAgain) else logging.ERROR
+            log.log(level, "to be delivered again: %s", error, exc_info=level == logging.ERROR)
+            raise
+
+
+def _handle(event: Event, world: World) -> None:
     match event:
+        case Refused(reason):
+            log.warning("refused: %s", reason)
         case Ignored(reason):
             log.info("ignored: %s", reason)
         case SweepRequested():
-            for run_id in world.runs.unfinished():
-                world.publisher.publish("kicks", {"check": run_id})
-        case FileDropped(dropped):
-            run_id = names.run_id_of(dropped.bucket, dropped.name, dropped.generation, dropped.created)
-            with log_context(run_id=run_id):
-                _advance(run_id, event, world)
-        case _:
-            with log_context(run_id=event.run_id):
-                _advance(event.run_id, event, world)
-
-
-def _advance(run_id: str, event: RunEvent, world: World) -> None:
-    """One step after another, until a step has nothing more to do."""
-    done = Facts()
-    for _ in range(MAX_STEPS):
-        decision = _decide_and_save(run_id, event, done, world)
-        if decision is None or not decision.effects:
-            return
-        done = Facts(performed=done.performed)
-        for effect in decision.effects:
-            try:
-                _perform(effect, decision.run, world)
-            except BadInput as error:  # refused for good: recorded on the run by the next step
-                done = replace(done, refusal=str(error))
+            sweep(event, world)
+        case CheckRequested(run_id):
+            _check(run_id, event, world)
+        case KickDropped(dropped):
+            command = read_kick(event, world.trigger)
+            if command is None:
+                log.info("ignored: generation %d of %s is gone", dropped.generation, dropped.name)
             else:
-                done = replace(done, performed=done.performed | {effect.id})
-        event = CheckRequested(run_id)
+                answer_kick(dropped, _obey(command, world), world.trigger)
+        case CancelRequested() | RetryRequested() | OutputRequested() | StartRequested():
+            _obey(event, world)
+        case FileDropped(dropped):
+            _advance(dropped.run_id, event, world)
+        case JobChanged(job):
+            _advance(job.run_id, event, world)
+
+
+def _check(run_id: str, event: CheckRequested, world: World) -> None:
+    """A run that this version cannot read is left to the next check: the sweep comes again in any case."""
+    try:
+        _advance(run_id, event, world)
+    except UnknownFormat as error:
+        log.error("left alone: %s", error)  # noqa: TRY400 - the sentence says it all, every five minutes
+
+
+def _obey(command: Command | Refused, world: World) -> KickOutcome:
+    """Does what a person asks for, and tells the log what became of it."""
+    event = file_to_start(command, world) if isinstance(command, StartRequested) else command
+    if isinstance(event, Refused):
+        log.warning("refused: %s", event.reason)
+        return KickOutcome(event.reason, refused=True)
+    run_id = event.dropped.run_id if isinstance(event, FileDropped) else event.run_id
+    with log_context(run_id=run_id):
+        decision = _advance(run_id, event, world)
+        if decision is None:
+            log.warning("refused: there is no run %s", run_id)
+            return KickOutcome(f"there is no run {run_id}", refused=True)
+        return KickOutcome(decision.reason, run_id)
+
+
+def _advance(run_id: str, event: RunEvent, world: World) -> Decision | None:
+    """One step after another, until a step has nothing more to do; returns the first, or None without a run."""
+    done = Facts()
+    first = decision = _decide_and_save(run_id, event, done, world)
+    for _ in range(MAX_STEPS):
+        if decision is None or not decision.effects:
+            return first
+        done = _perform_all(decision, done, world)
+        decision = _decide_and_save(run_id, CheckRequested(run_id), done, world)
     log.warning("the run needed more than %d steps at once; the sweep goes on with it", MAX_STEPS)
+    return first
 
 
 def _decide_and_save(run_id: str, event: RunEvent, done: Facts, world: World) -> Decision | None:
@@ -145,8 +181,8 @@ def _save(
         reading.keep(world.trigger, store)
     known = len(stored.run.attempts) if stored else 0
     for attempt in decision.run.attempts[known:]:
-        decision = _with_orders(decision, attempt, store)
-    entry = _history_entry(decision, event, facts)
+        decision = with_orders(decision, attempt, store)
+    entry = history_entry(decision, event, facts)
     if stored is None:
         world.runs.create(decision.run, entry)
     else:
@@ -154,112 +190,28 @@ def _save(
     return decision
 
 
-def _with_orders(decision: Decision, attempt: Attempt, store: ObjectStore) -> Decision:
-    """Writes the orders of a new attempt, or obeys those that are there.
-
-    Orders lie there without an attempt when a call died, or lost a race, between this line and the save.
-    They bind whoever acts for the same kick; another kick takes the next number.
-    """
-    settled = attempt
-    while True:
-        name = names.orders_name(settled.stage, settled.orders.attempt)
-        try:
-            store.write(name, to_json(settled.orders), if_generation=0)
-            break
-        except Outdated:
-            found = from_json(Orders, store.read(name), name)
-        if found.kick_id == settled.orders.kick_id:
-            settled = replace(settled, orders=found)
-            break
-        settled = renumbered(settled)
-    if settled == attempt:
-        return decision
-    run = replace(
-        decision.run,
-        attempts=(*decision.run.attempts[:-1], settled),
-        outputs=settled.orders.outputs or decision.run.outputs,
-    )
-    effects = tuple(
-        SubmitJob(settled.job_id) if effect == SubmitJob(attempt.job_id) else effect for effect in decision.effects
-    )
-    return replace(decision, run=run, effects=effects)
-
-
-def _history_entry(decision: Decision, event: RunEvent, facts: Facts) -> HistoryEntry:
-    return HistoryEntry(
-        serial=decision.run.serial,
-        at=decision.run.updated,
-        event={"kind": type(event).__name__, **to_document(event)},
-        facts=_bounded(facts),
-        row=decision.row,
-        phase=decision.run.phase,
-        reason=decision.reason,
-        effects=tuple(effect.id for effect in decision.effects),
-    )
-
-
-def _bounded(facts: Facts) -> dict[str, object]:
-    """The facts, small enough for a document however many tasks there are: without the offer, long sets cut short."""
-    slim = replace(
-        facts,
-        offer=None,
-        missing=_cut(facts.missing),
-        refused=_cut(facts.refused),
-        causes={cause: _cut(indices) or Indices() for cause, indices in facts.causes.items()},
-        manifest=facts.manifest and replace(facts.manifest, locations={}),
-    )
-    document = to_document(slim)
-    document["missing_count"] = None if facts.missing is None else len(facts.missing)
-    return {key: value for key, value in document.items() if value not in (None, [], {}, "")}
-
-
-def _cut(indices: Indices | None) -> Indices | None:
-    return None if indices is None else Indices(indices.spans[:HISTORY_SPANS])
-
-
 # -- performing ----------------------------------------------------------------------------------
 
 
-def _perform(effect: Effect, run: Run, world: World) -> None:
-    """Does one thing; doing it twice is the same as doing it once."""
-    log.info("performing %s", effect.id)
-    match effect:
-        case SubmitJob(job_id):
-            attempt = next(attempt for attempt in reversed(run.attempts) if attempt.job_id == job_id)
-            world.jobs.submit(job_spec(attempt.orders, run.run_url))
-        case CancelJob(job_id):
-            world.jobs.cancel(job_id)
-        case WriteReply():
-            _write_reply(run, world.trigger)
-        case Publish(news):
-            world.publisher.publish("runs", _notification(run, news))
-
-
-def _write_reply(run: Run, trigger: ObjectStore) -> None:
-    """Both forms of the reply; one that speaks of a newer state of the run is left alone."""
-    name = names.reply_name(run.dropped.name, run.run_id, "json")
-    info = trigger.stat(name)
-    if info is not None:
+def _perform_all(decision: Decision, done: Facts, world: World) -> Facts:
+    """Does what was decided; returns what was done so far, and why something will never be."""
+    performed = set(done.performed)
+    refusal = ""
+    for effect in decision.effects:
         try:
-            if serial_of(trigger.read(name, generation=info.generation)) > run.serial:
-                return
-        except NotThere as error:
-            raise TryAgain(f"{name} changed while it was read") from error
-    try:
-        trigger.write(name, reply_json(run), if_generation=info.generation if info else 0)
-    except Outdated as error:
-        raise TryAgain(f"{name} changed while it was written") from error
-    trigger.write(names.reply_name(run.dropped.name, run.run_id, "md"), reply_markdown(run))
+            perform(effect, decision.run, world)
+        except BadInput as error:  # refused for good: recorded on the run by the next step
+            refusal = str(error)
+        except WiredWrongly as error:
+            if not _is_hopeless(effect, decision.run, world):
+                raise
+            refusal = str(error)
+        else:
+            performed.add(effect.id)
+    return Facts(performed=frozenset(performed), refusal=refusal)
 
 
-def _notification(run: Run, news: str) -> dict[str, object]:
-    return {
-        "run_id": run.run_id,
-        "exp_id": run.exp_id,
-        "phase": str(run.phase),
-        "news": news,
-        "reason": run.reason,
-        "run_url": run.run_url,
-        "outputs": run.outputs,
-        "missing": len(run.missing),
-    }
+def _is_hopeless(effect: Effect, run: Run, world: World) -> bool:
+    """A job that we are not allowed to submit: new roles take minutes to hold, but then somebody must be told."""
+    attempt = run.current
+    return isinstance(effect, SubmitJob) and attempt is not None and world.now() - attempt.begun > GONE_AFTER

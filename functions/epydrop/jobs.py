@@ -10,9 +10,13 @@ from enum import StrEnum
 
 from epydrop import names
 from epydrop.errors import ExitCode
+from epydrop.names import Stage
 from epydrop.orders import Orders, Resources
 
 MAX_TASK_RETRIES = 3
+
+SIGNING_KEY = "EPYDROP_SIGNING_KEY"
+GITHUB_PAT = "GITHUB_PAT"  # the builder alone clones
 
 
 class JobState(StrEnum):
@@ -76,6 +80,7 @@ class JobSpec:
     labels: dict[str, str]
     max_task_retries: int = MAX_TASK_RETRIES
     retried_exit_codes: tuple[int, ...] = RETRIED_BY_BATCH
+    secrets: tuple[str, ...] = ()  # variables whose values the job service knows, and the specification does not
 
 
 @dataclass(frozen=True)
@@ -122,6 +127,7 @@ def job_spec(orders: Orders, run_url: str) -> JobSpec:
         env={"EPYDROP_RUN_URL": run_url, "EPYDROP_ATTEMPT": str(orders.attempt)},
         resources=orders.resources,
         labels=labels,
+        secrets=(SIGNING_KEY, GITHUB_PAT) if orders.stage is Stage.BUILDER else (SIGNING_KEY,),
     )
 
 

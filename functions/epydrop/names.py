@@ -12,8 +12,10 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 EXPERIMENTS = "experiments/"
+KICKS = "kicks/"
 REPLIES = "replies/"
 EXPERIMENT_SUFFIXES = (".yaml", ".yml", ".zip")
+KICK_SUFFIX = ".json"
 
 RESOLVED_EXPERIMENT = "experiment.yaml"
 DROPPED = "dropped/"
@@ -21,6 +23,7 @@ INPUTS = "inputs/"
 PINNED_COMMIT = "snapshot/commit.json"
 REPOSITORY_ARCHIVE = "snapshot/repo.tar.zst"
 LATEST_OUTPUTS = "outputs/latest.json"
+REPORT = "report.html"  # in each set of outputs
 RUN_METADATA = "run_metadata.json"
 QUALITY = "quality.json"  # within a set of outputs
 ERRORS = "errors/"
@@ -31,6 +34,7 @@ MAX_TASKS = 100_000  # Cloud Batch: tasks in one task group (docs: batch/quotas)
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}")
 _EXP_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 _MAX_EXP_ID = 200
+_IMAGE = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class Stage(StrEnum):
@@ -56,6 +60,11 @@ def is_run_id(text: str) -> bool:
     return _RUN_ID.fullmatch(text) is not None
 
 
+def is_object_name(text: str) -> bool:
+    """Whether the name is one that our stores take: no part of it is empty, '.' or '..'."""
+    return "\0" not in text and not any(part in ("", ".", "..") for part in text.split("/"))
+
+
 def exp_id_of(object_name: str) -> str:
     """The default experiment id: the dropped object's path under experiments/ without its suffix."""
     path = object_name.removeprefix(EXPERIMENTS)
@@ -67,6 +76,11 @@ def exp_id_of(object_name: str) -> str:
 def is_exp_id(text: str) -> bool:
     """Letters, digits, dots, dashes and underscores in parts joined by '/', at most 200 characters."""
     return len(text) <= _MAX_EXP_ID and _EXP_ID.fullmatch(text) is not None
+
+
+def is_image_digest(text: str) -> bool:
+    """Whether the text names an image by its content: a tag could mean another image tomorrow."""
+    return _IMAGE.fullmatch(text) is not None
 
 
 def run_folder(prefix: str, exp_id: str, run_id: str) -> str:
@@ -162,6 +176,15 @@ def errors_folder(stage: Stage, attempt: int) -> str:
     return f"{ERRORS}{stage}/{attempt}/"
 
 
+_ERROR = re.compile(r"(?:.*/)?(\d{5,})-(\d+)\.json")
+
+
+def parse_error_name(name: str) -> tuple[int, int] | None:
+    """The index and the try of an error record, or None when the object is something else."""
+    match = _ERROR.fullmatch(name)
+    return (int(match[1]), int(match[2])) if match else None
+
+
 def telemetry_name(stage: Stage, attempt: int, index: int, retry: int) -> str:
     """The resources that one try of one task used."""
     return f"{telemetry_folder(stage, attempt)}{index:05d}-{retry}.json"
@@ -194,6 +217,11 @@ def complete_name(outputs: str) -> str:
 def reply_name(object_name: str, run_id: str, suffix: str) -> str:
     """The answer beside the dropped file; ``suffix`` is 'json' or 'md'."""
     return f"{REPLIES}{object_name.removeprefix(EXPERIMENTS)}.{run_id}.{suffix}"
+
+
+def kick_reply_name(object_name: str, generation: int, suffix: str) -> str:
+    """The answer beside a dropped kick."""
+    return f"{REPLIES}{object_name}.{generation}.{suffix}"
 
 
 def label_value(text: str) -> str:

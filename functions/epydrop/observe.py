@@ -6,26 +6,21 @@ results listed, and at most 200 error records read.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
-from itertools import islice
 
 from epydrop import names
 from epydrop.documents import UnknownFormat, from_json
 from epydrop.errors import BadInput, NotThere, Problem
 from epydrop.events import OutputRequested, RetryRequested, RunEvent
 from epydrop.facts import Facts, ManifestSeen, cause_of
+from epydrop.failures import failures_so_far, grouped, records_of
 from epydrop.indices import Indices
 from epydrop.jobs import JobState, JobView
 from epydrop.names import Stage
 from epydrop.ports import JobService, ObjectStore
-from epydrop.records import ErrorRecord, Manifest, Refusal
-from epydrop.run import Attempt, Cause, FailureGroup, Run
+from epydrop.records import Manifest, Refusal
+from epydrop.run import Attempt, Cause, Run
 from epydrop.situation import ALIKE_FAILURES
-
-MAX_RECORDS = 200
-MAX_GROUPS = 20
 
 
 def observe(run: Run, event: RunEvent, jobs: JobService, objects: ObjectStore) -> Facts:
@@ -72,7 +67,7 @@ def _with_failures_alike(seen: Facts, attempt: Attempt, job: JobView, objects: O
     """For a live job whose tasks only fail: the records that tell whether they fail alike."""
     if job.counts.failed < ALIKE_FAILURES or job.counts.succeeded:
         return seen
-    return replace(seen, failures=_groups(_records(attempt, objects), {}, attempt.orders.indices))
+    return replace(seen, failures=grouped(records_of(attempt, objects), {}, attempt.orders.indices))
 
 
 # -- the product of each stage -------------------------------------------------------------------
@@ -81,16 +76,19 @@ def _with_failures_alike(seen: Facts, attempt: Attempt, job: JobView, objects: O
 def _builder_facts(
     seen: Facts, run: Run, attempt: Attempt, causes: dict[Cause, Indices], objects: ObjectStore
 ) -> Facts:
-    manifest = _manifest(run, objects)
+    try:
+        manifest = _manifest(run, objects)
+    except UnknownFormat as error:
+        return replace(seen, causes=causes, damage=str(error))
     if manifest is not None:
         return replace(seen, causes=causes, manifest=manifest)
-    records = list(_records(attempt, objects))
+    records = list(records_of(attempt, objects))
     problems = tuple(
         Problem(problem.message, problem.file, problem.line, problem.column, problem.hint)
         for record in records
         for problem in record.problems
     )
-    failures = _groups(records, causes, attempt.orders.indices)
+    failures = grouped(records, causes, attempt.orders.indices)
     return replace(seen, causes=causes, problems=problems, failures=failures)
 
 
@@ -104,19 +102,27 @@ def _runner_facts(seen: Facts, run: Run, attempt: Attempt, causes: dict[Cause, I
                 missing = missing | failed
     if not missing:
         return replace(seen, causes=causes, missing=missing)
-    return replace(seen, causes=causes, missing=missing, failures=_failures(run, attempt, causes, missing, objects))
+    return replace(
+        seen, causes=causes, missing=missing, failures=failures_so_far(run, attempt, causes, missing, objects)
+    )
 
 
 def _output_facts(seen: Facts, attempt: Attempt, causes: dict[Cause, Indices], objects: ObjectStore) -> Facts:
     if objects.stat(names.complete_name(attempt.orders.outputs)) is not None:
         return replace(seen, causes=causes, complete=True)
     name = names.refused_name(attempt.orders.attempt)
-    refused = from_json(Refusal, objects.read(name), name).indices if objects.stat(name) else None
-    records = list(_records(attempt, objects))
-    return replace(seen, causes=causes, refused=refused, failures=_groups(records, causes, attempt.orders.indices))
+    try:
+        refused = from_json(Refusal, objects.read(name), name).indices
+    except NotThere:
+        refused = None
+    except UnknownFormat as error:
+        return replace(seen, causes=causes, damage=str(error))
+    records = list(records_of(attempt, objects))
+    return replace(seen, causes=causes, refused=refused, failures=grouped(records, causes, attempt.orders.indices))
 
 
 def _manifest(run: Run, objects: ObjectStore) -> ManifestSeen | None:
+    """What the manifest says, or None when there is none. Raises UnknownFormat for one that cannot be this run's."""
     name = names.manifest_name(run.inputs)
     try:
         manifest = from_json(Manifest, objects.read(name), name)
@@ -142,78 +148,6 @@ def _output_problems(event: OutputRequested, run: Run, objects: ObjectStore) -> 
         with_output_config(experiment, event.config)
     except BadInput as error:
         return error.problems
+    except NotThere as error:
+        return (Problem(f"the experiment of the run is gone: {error}"),)
     return ()
-
-
-# -- why tasks failed ----------------------------------------------------------------------------
-
-
-def _failures(
-    run: Run, attempt: Attempt, causes: dict[Cause, Indices], missing: Indices, objects: ObjectStore
-) -> tuple[FailureGroup, ...]:
-    """The missing results grouped by why they are missing, from this attempt back to the first of the round."""
-    records: list[ErrorRecord] = []
-    known = dict(causes)
-    rest = missing
-    for earlier in reversed([a for a in run.attempts_of(Stage.RUNNER) if a.orders.results == run.results]):
-        of_this = causes if earlier.job_id == attempt.job_id else earlier.causes
-        here = [record for record in _records(earlier, objects, MAX_RECORDS - len(records)) if record.index in rest]
-        records += here
-        for cause, indices in of_this.items():
-            if earlier.job_id != attempt.job_id:
-                known[cause] = known.get(cause, Indices()) | (indices & rest)
-            rest = rest - indices
-    return _groups(records, known, missing)
-
-
-def _records(attempt: Attempt, objects: ObjectStore, limit: int = MAX_RECORDS) -> Iterator[ErrorRecord]:
-    """Of each index that left error records, the one of its last try; at most ``limit`` of them."""
-    folder = names.errors_folder(attempt.stage, attempt.orders.attempt)
-    last = _last_of_each_index(info.name for info in objects.list(folder))
-    for name in islice(last, max(0, limit)):
-        yield from_json(ErrorRecord, objects.read(name), name)
-
-
-def _last_of_each_index(ordered_names: Iterator[str]) -> Iterator[str]:
-    held, held_index = "", ""
-    for name in ordered_names:
-        index, dash, _ = name.rsplit("/", 1)[-1].partition("-")
-        if not dash:  # refused.json
-            continue
-        if held and index != held_index:
-            yield held
-        held, held_index = name, index
-    if held:
-        yield held
-
-
-def _groups(
-    records: Iterator[ErrorRecord] | list[ErrorRecord], causes: dict[Cause, Indices], wanted: Indices
-) -> tuple[FailureGroup, ...]:
-    """The failures of the wanted indices: by fingerprint where a record was left, else by cause; largest first."""
-    samples: dict[str, ErrorRecord] = {}
-    counts: Counter[str] = Counter()
-    recorded = []
-    for record in records:
-        samples.setdefault(record.fingerprint, record)
-        counts[record.fingerprint] += 1
-        recorded.append(record.index)
-    groups = [_group_of(samples[fingerprint], count) for fingerprint, count in counts.items()]
-    unrecorded = wanted - Indices.of(recorded)
-    for cause, indices in causes.items():
-        silent = indices & unrecorded
-        if silent:
-            groups.append(FailureGroup(cause, len(silent), next(iter(silent))))
-    return tuple(sorted(groups, key=lambda group: -group.count)[:MAX_GROUPS])
-
-
-def _group_of(sample: ErrorRecord, count: int) -> FailureGroup:
-    return FailureGroup(
-        cause=cause_of(sample.exit_code),
-        count=count,
-        sample_index=sample.index,
-        fingerprint=sample.fingerprint,
-        type=sample.type,
-        message=sample.message[:500],
-        record=names.error_name(sample.stage, sample.attempt, sample.index, sample.retry),
-    )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from epydrop import names
 from epydrop.errors import BadInput, NotThere, Problem
 from epydrop.events import FileDropped
-from epydrop.experiment import Experiment, RunSection, no_files, read_experiment
+from epydrop.experiment import Experiment, no_files, read_experiment
 from epydrop.experiment.bundle import RangeReader, open_bundle
 from epydrop.experiment.yaml_nodes import MAX_BYTES
 from epydrop.facts import Offer
@@ -42,7 +42,7 @@ class Reading:
 def read_offer(event: FileDropped, trigger: ObjectStore, settings: Settings) -> Reading | None:
     """What the dropped file asks for, or None when that generation of it is gone."""
     dropped = event.dropped
-    run_id = names.run_id_of(dropped.bucket, dropped.name, dropped.generation, dropped.created)
+    run_id = dropped.run_id
 
     def read(start: int, end: int) -> bytes:
         return trigger.read(dropped.name, generation=dropped.generation, start=start, end=end)
@@ -66,7 +66,7 @@ def _accepted(
     if experiment.seed is None:
         experiment = experiment.model_copy(update={"seed": seed_of(run_id)})
     url = settings.data_url + names.run_folder("", experiment.exp_id, run_id)
-    offer = Offer(experiment.exp_id, url, _plan(experiment.run, settings))
+    offer = Offer(experiment.exp_id, url, _plan(experiment, settings))
     return Reading(offer, event.dropped, experiment.to_yaml())
 
 
@@ -81,8 +81,9 @@ def _experiment(event: FileDropped, read: Callable[[int, int], bytes], default_e
     return read_experiment(read(0, event.size), name, default_exp_id, why_missing=no_files)
 
 
-def _plan(section: RunSection, settings: Settings) -> Plan:
+def _plan(experiment: Experiment, settings: Settings) -> Plan:
     """The part of the experiment that decisions need, with the deployed image where none is named."""
+    section = experiment.run
     sized = {stage: section.resources(stage) for stage in Stage}
     return Plan(
         stages={stage: replace(size, image=size.image or settings.image) for stage, size in sized.items()},
@@ -92,6 +93,7 @@ def _plan(section: RunSection, settings: Settings) -> Plan:
         max_attempts=section.max_attempts,
         max_wait=section.max_wait,
         labels={**section.labels, "environment": settings.environment},
+        expected_tasks=experiment.expected_tasks,
     )
 
 

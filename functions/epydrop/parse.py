@@ -10,19 +10,23 @@ import binascii
 import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from epydrop import names
 from epydrop.events import (
     CancelRequested,
     CheckRequested,
+    Command,
     Event,
     FileDropped,
     Ignored,
     JobChanged,
+    KickDropped,
     OutputRequested,
+    Refused,
     RetryRequested,
+    StartRequested,
     SweepRequested,
 )
 from epydrop.jobs import JobState
@@ -33,13 +37,18 @@ FINALIZED = "google.cloud.storage.object.v1.finalized"
 PUBLISHED = "google.cloud.pubsub.topic.v1.messagePublished"
 
 _KEYS = {
+    "check": {"check"},
     "cancel": {"cancel"},
     "retry": {"retry", "from", "memory_mib", "max_run_duration", "spot", "image"},
     "output": {"output", "config"},
+    "start": {"start"},
 }
+_EXAMPLE = "an object such as {'cancel': 'RUN_ID'}"
+_SHOWN = 200  # characters of what a person sent
 _MAX_CONFIG = 64 * 1024  # bytes; it stands in the run's document, which Firestore bounds at 1 MiB
 _DIGITS = re.compile(r"[0-9]{1,19}")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_OBJECT_URL = re.compile(r"gs://([^/]+)/(.+)", re.DOTALL)
+_LIMITS = {"memory_mib": 16_000_000, "max_run_duration": 14 * 86_400}  # MiB and seconds, as in an experiment file
 
 
 def parse(envelope: Mapping[str, Any]) -> Event:
@@ -60,17 +69,21 @@ def parse(envelope: Mapping[str, Any]) -> Event:
 
 def _finalized(data: Mapping[str, Any]) -> Event:
     name = data.get("name")
-    if not isinstance(name, str) or not name.startswith(names.EXPERIMENTS):
-        return Ignored(f"the object {name!r} is not under {names.EXPERIMENTS}")
-    if not name.endswith(names.EXPERIMENT_SUFFIXES):
-        return Ignored(f"the object {name!r} ends in none of {', '.join(names.EXPERIMENT_SUFFIXES)}")
+    if not isinstance(name, str) or not name.startswith((names.EXPERIMENTS, names.KICKS)):
+        return Ignored(f"the object {name!r} is under neither {names.EXPERIMENTS} nor {names.KICKS}")
+    suffixes = names.EXPERIMENT_SUFFIXES if name.startswith(names.EXPERIMENTS) else (names.KICK_SUFFIX,)
+    if not name.endswith(suffixes):
+        return Ignored(f"the object {name!r} ends in none of {', '.join(suffixes)}")
+    if not names.is_object_name(name):
+        return Ignored(f"the object {name!r} has an empty, '.' or '..' part in its path; drop it under another name")
     bucket, created = data.get("bucket"), _moment(data.get("timeCreated"))
     generation, size = _whole(data.get("generation")), _whole(data.get("size"))
     if not isinstance(bucket, str) or created is None or generation is None or size is None:
         return Ignored(f"the finalize event of {name!r} lacks a bucket, generation, size or timeCreated")
     if size == 0:
         return Ignored(f"the object {name!r} is empty")
-    return FileDropped(Dropped(bucket, name, generation, created, str(data.get("md5Hash", ""))), size)
+    dropped = Dropped(bucket, name, generation, created, str(data.get("md5Hash", "")))
+    return FileDropped(dropped, size) if name.startswith(names.EXPERIMENTS) else KickDropped(dropped, size)
 
 
 # -- Pub/Sub -------------------------------------------------------------------------------------
@@ -80,16 +93,23 @@ def _message(message: Mapping[str, Any]) -> Event:
     attributes = message.get("attributes")
     if isinstance(attributes, Mapping) and "Type" in attributes:
         return _job_notification(attributes)
+    data = message.get("data")
+    if not data:
+        return Ignored("the message has neither data nor the attributes of a job notification")
     try:
-        text = base64.b64decode(message.get("data") or "", validate=True)
-        kick = json.loads(text)
-    except (binascii.Error, TypeError, ValueError, RecursionError) as error:
-        return Ignored(f"the message is neither a job notification nor JSON: {error}")
-    if not isinstance(kick, dict):
-        return Ignored(f"the message is {kick!r}, expected an object such as {{'cancel': 'RUN_ID'}}")
+        text = base64.b64decode(data, validate=True)
+    except (binascii.Error, TypeError, ValueError) as error:
+        return Ignored(f"the data of the message is not base64: {error}")
     identity = message.get("messageId") or message.get("message_id")
     published = _moment(message.get("publishTime") or message.get("publish_time"))
-    return _kick(kick, identity if isinstance(identity, str) else "", published or _EPOCH)
+    kick = _json_object(text)
+    if isinstance(kick, dict) and kick.get("sweep") is True:
+        return SweepRequested(published)
+    if isinstance(kick, dict) and isinstance(kick.get("found"), dict):
+        return _finalized(kick["found"])
+    if not isinstance(identity, str) or published is None:
+        return Refused("the message has no id or publish time, so that it could not be told from its own repetition")
+    return _kick(kick, identity, published)
 
 
 def _job_notification(attributes: Mapping[str, Any]) -> Event:
@@ -106,56 +126,88 @@ def _job_notification(attributes: Mapping[str, Any]) -> Event:
     return JobChanged(job, state)
 
 
-def _kick(kick: dict[str, Any], kick_id: str, published: datetime) -> Event:
-    if kick.get("sweep") is True:
-        return SweepRequested()
-    asked = [verb for verb in ("check", "cancel", "retry", "output") if verb in kick]
+# -- kicks ---------------------------------------------------------------------------------------
+
+
+def parse_kick(text: bytes, kick_id: str, published: datetime) -> Command | Refused:
+    """What a kick file asks for; ``kick_id`` and ``published`` are those of the object."""
+    event = _kick(_json_object(text), kick_id, published)
+    return Refused("a file cannot ask for a check") if isinstance(event, CheckRequested) else event
+
+
+def _json_object(text: bytes) -> dict[str, Any] | Refused:
+    try:
+        kick = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        return Refused(f"the kick is not JSON: {error}")
+    return kick if isinstance(kick, dict) else Refused(f"the kick is {_short(kick)}, expected {_EXAMPLE}")
+
+
+def _kick(kick: dict[str, Any] | Refused, kick_id: str, published: datetime) -> Command | CheckRequested | Refused:
+    if isinstance(kick, Refused):
+        return kick
+    asked = [verb for verb in _KEYS if verb in kick]
     if len(asked) != 1:
-        return Ignored(f"the message {kick!r} asks for none or several of check, cancel, retry, output")
-    verb, run_id = asked[0], kick[asked[0]]
-    if not isinstance(run_id, str) or not names.is_run_id(run_id):
-        return Ignored(f"{verb} names {run_id!r}, which is not a run id")
-    if verb == "check":
-        return CheckRequested(run_id)
-    if not kick_id or published is _EPOCH:
-        return Ignored(f"the {verb} of {run_id} has no message id or publish time")
+        return Refused(f"the kick {_short(kick)} asks for none or several of {', '.join(_KEYS)}; expected {_EXAMPLE}")
+    verb, about = asked[0], kick[asked[0]]
     unknown = set(kick) - _KEYS[verb]
     if unknown:
-        return Ignored(f"the {verb} of {run_id} has unknown keys: {', '.join(sorted(unknown))}")
+        known = ", ".join(sorted(_KEYS[verb]))
+        return Refused(f"the {verb} has unknown keys: {', '.join(sorted(unknown))}; it may have {known}")
+    if verb == "start":
+        return _start(about, kick_id, published)
+    if not isinstance(about, str) or not names.is_run_id(about):
+        return Refused(f"{verb} names {_short(about)}, which is not a run id such as 20261122-231500-1a2b3c4d")
     match verb:
+        case "check":
+            return CheckRequested(about)
         case "cancel":
-            return CancelRequested(run_id, kick_id, published)
+            return CancelRequested(about, kick_id, published)
         case "output":
-            return _output(kick, run_id, kick_id, published)
+            return _output(kick, about, kick_id, published)
         case _:
-            return _retry(kick, run_id, kick_id, published)
+            return _retry(kick, about, kick_id, published)
 
 
-def _retry(kick: dict[str, Any], run_id: str, kick_id: str, published: datetime) -> Event:
+def _start(url: object, kick_id: str, published: datetime) -> StartRequested | Refused:
+    match = _OBJECT_URL.fullmatch(url) if isinstance(url, str) else None
+    if match is None:
+        return Refused(f"start names {_short(url)}, expected gs://BUCKET/{names.EXPERIMENTS}NAME")
+    bucket, name = match.groups()
+    if not name.startswith(names.EXPERIMENTS) or not name.endswith(names.EXPERIMENT_SUFFIXES):
+        suffixes = ", ".join(names.EXPERIMENT_SUFFIXES)
+        return Refused(f"start names {url}, expected a file under {names.EXPERIMENTS} that ends in one of {suffixes}")
+    if not names.is_object_name(name):
+        return Refused(f"start names {url}, which has an empty, '.' or '..' part in its path")
+    return StartRequested(bucket, name, kick_id, published)
+
+
+def _retry(kick: dict[str, Any], run_id: str, kick_id: str, published: datetime) -> Command | Refused:
     start = kick.get("from")
     if start == "all":
         start = Stage.BUILDER
     if start is not None and start not in tuple(Stage):
-        return Ignored(f"the retry of {run_id} is from {start!r}, expected builder, runner, output or all")
+        return Refused(f"the retry of {run_id} is from {_short(start)}, expected builder, runner, output or all")
     memory, duration, spot, image = (kick.get(key) for key in ("memory_mib", "max_run_duration", "spot", "image"))
-    for key, value in (("memory_mib", memory), ("max_run_duration", duration)):
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value <= 0):
-            return Ignored(f"the retry of {run_id} has {key} {value!r}, expected a whole number above 0")
+    for key, most in _LIMITS.items():
+        value = kick.get(key)
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= most):
+            return Refused(f"the retry of {run_id} has {key} {_short(value)}, expected a whole number from 1 to {most}")
     if spot is not None and not isinstance(spot, bool):
-        return Ignored(f"the retry of {run_id} has spot {spot!r}, expected true or false")
-    if image is not None and not isinstance(image, str):
-        return Ignored(f"the retry of {run_id} has image {image!r}, expected sha256:...")
+        return Refused(f"the retry of {run_id} has spot {_short(spot)}, expected true or false")
+    if image is not None and not (isinstance(image, str) and names.is_image_digest(image)):
+        return Refused(f"the retry of {run_id} has image {_short(image)}, expected 'sha256:' and 64 hexadecimal digits")
     changes = Changes(memory, duration, spot, image)
     return RetryRequested(run_id, kick_id, published, Stage(start) if start else None, changes)
 
 
-def _output(kick: dict[str, Any], run_id: str, kick_id: str, published: datetime) -> Event:
+def _output(kick: dict[str, Any], run_id: str, kick_id: str, published: datetime) -> Command | Refused:
     config = kick.get("config", {})
     if not isinstance(config, dict):
-        return Ignored(f"the output of {run_id} has config {config!r}, expected an object such as {{'outputs': ...}}")
+        return Refused(f"the output of {run_id} has config {_short(config)}, expected one such as {{'outputs': ...}}")
     size = len(json.dumps(config))
     if size > _MAX_CONFIG:
-        return Ignored(f"the output of {run_id} has a config of {size} bytes, at most {_MAX_CONFIG} are taken")
+        return Refused(f"the output of {run_id} has a config of {size} bytes, at most {_MAX_CONFIG} are taken")
     return OutputRequested(run_id, kick_id, published, config)
 
 
@@ -178,3 +230,9 @@ def _moment(value: object) -> datetime | None:
     except ValueError:
         return None
     return moment if moment.tzinfo is not None else None
+
+
+def _short(value: object) -> str:
+    """The value as Python shows it, cut where it grows long."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -63,6 +63,7 @@ class Plan:
     max_attempts: int = 3
     max_wait: float = 6 * 3600
     labels: dict[str, str] = field(default_factory=dict)
+    expected_tasks: int | None = None  # as far as the file tells, before the builder counts them
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,12 @@ class Dropped:
     generation: int
     created: datetime
     md5: str = ""  # of its bytes, in base64 as Cloud Storage has it; tells whether a file was dropped before
+    kick_id: str = ""  # the kick that asked for the file to run once more
+
+    @property
+    def run_id(self) -> str:
+        """The id of the run that it starts."""
+        return names.run_id_of(self.bucket, self.name, self.generation, self.created, self.kick_id)
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,19 @@
-"""The settings of a deployment, read once from a mapping that is handed in; none has a default."""
+"""The settings of a deployment, read once from a mapping that is handed in.
+
+The variable of each field is its name in capitals after ``EPYDROP_``; terraform sets the same names.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, dataclass, fields
+from datetime import datetime
+from typing import Any, TypeVar
 
 from epydrop.errors import WiredWrongly
+
+S = TypeVar("S", bound="Settings")
 
 
 @dataclass(frozen=True)
@@ -13,28 +21,93 @@ class Settings:
     """What tells one deployment from another.
 
     ``data_url`` is the store under which the runs lie, and ends in '/'; ``trigger_bucket`` is where files are dropped.
+    A file dropped before ``accept_from`` never starts by itself.
     """
 
     data_url: str
     trigger_bucket: str
     environment: str
     image: str
+    accept_from: datetime
 
 
-_VARIABLES = {
-    "data_url": "EPYDROP_DATA_URL",
-    "trigger_bucket": "EPYDROP_TRIGGER_BUCKET",
-    "environment": "EPYDROP_ENVIRONMENT",
-    "image": "EPYDROP_IMAGE",
+@dataclass(frozen=True)
+class CloudSettings(Settings):
+    """The settings of a deployment in Google Cloud; only the last two may be left out.
+
+    ``image`` is a digest in ``image_repository`` (host/project/repository/name). Topics, networks and secrets are
+    full names. ``batch_endpoint`` names an emulator of Cloud Batch, see ``epydrop.gcp.clients``.
+    """
+
+    project: str
+    region: str
+    image_repository: str
+    database: str
+    kick_topic: str
+    batch_topic: str
+    runs_topic: str
+    batch_service_account: str
+    network: str
+    subnetwork: str
+    signing_key_secret: str
+    github_pat_secret: str = ""
+    batch_endpoint: str = ""
+
+
+_TOPIC = (r"projects/[^/]+/topics/[^/]+", "projects/PROJECT/topics/NAME")
+_SECRET = (r"projects/[^/]+/secrets/[^/]+/versions/[^/]+", "projects/PROJECT/secrets/NAME/versions/VERSION")
+_FORMS = {"data_url": (r".+/", "a URL that ends in '/', such as gs://BUCKET/prefix/")}
+_CLOUD_FORMS = {
+    "data_url": (r"gs://[^/]+/(.+/)?", "a URL that begins with gs:// and ends in '/', such as gs://BUCKET/prefix/"),
+    "image": (r"sha256:[0-9a-f]{64}", "'sha256:' and 64 hexadecimal digits"),
+    "image_repository": (r"[^@]+/[^@:]+", "HOST/PROJECT/REPOSITORY/NAME without a tag or digest"),
+    "kick_topic": _TOPIC,
+    "batch_topic": _TOPIC,
+    "runs_topic": _TOPIC,
+    "signing_key_secret": _SECRET,
+    "github_pat_secret": _SECRET,
 }
 
 
 def read_settings(variables: Mapping[str, str]) -> Settings:
-    """The settings in these variables. Raises WiredWrongly with the names of all that are missing."""
-    missing = [name for name in _VARIABLES.values() if not variables.get(name)]
+    """The settings in these variables. Raises WiredWrongly with all that are missing or malformed."""
+    return _read(Settings, _FORMS, variables)
+
+
+def read_cloud_settings(variables: Mapping[str, str]) -> CloudSettings:
+    """The settings of a deployment in Google Cloud. Raises WiredWrongly, like ``read_settings``."""
+    return _read(CloudSettings, _CLOUD_FORMS, variables)
+
+
+def variable_of(field: str) -> str:
+    """The environment variable that a field is read from."""
+    return f"EPYDROP_{field.upper()}"
+
+
+def _read(kind: type[S], forms: Mapping[str, tuple[str, str]], variables: Mapping[str, str]) -> S:
+    given = {field.name: variables.get(variable_of(field.name), "") for field in fields(kind)}
+    problems = list(_problems(kind, forms, given))
+    if problems:
+        raise WiredWrongly("; ".join(problems))
+    values: dict[str, Any] = {**given, "accept_from": _moment(given["accept_from"])}
+    return kind(**values)
+
+
+def _problems(kind: type[Settings], forms: Mapping[str, tuple[str, str]], given: Mapping[str, str]) -> Iterator[str]:
+    missing = [variable_of(field.name) for field in fields(kind) if field.default is MISSING and not given[field.name]]
     if missing:
-        raise WiredWrongly(f"these variables are not set: {', '.join(missing)}")
-    values = {field: variables[name] for field, name in _VARIABLES.items()}
-    if not values["data_url"].endswith("/"):
-        raise WiredWrongly(f"EPYDROP_DATA_URL is {values['data_url']!r}, expected a URL that ends in '/'")
-    return Settings(**values)
+        yield f"these variables are not set: {', '.join(missing)}"
+    for name, (pattern, expected) in forms.items():
+        if given[name] and not re.fullmatch(pattern, given[name]):
+            shown = "not the name of a secret" if forms[name] is _SECRET else repr(given[name])  # perhaps it is one
+            yield f"{variable_of(name)} is {shown}, expected {expected}"
+    if given["accept_from"] and _moment(given["accept_from"]) is None:
+        yield f"EPYDROP_ACCEPT_FROM is {given['accept_from']!r}, expected a time such as 2026-11-22T12:00:00Z"
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else None

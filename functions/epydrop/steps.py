@@ -157,6 +157,13 @@ def fail_deleted(it: Situation) -> Step:
     return end(it, Phase.FAILED, f"somebody deleted the job {it.attempt.job_id}", cause=Cause.DELETED)
 
 
+def fail_damaged(it: Situation) -> Step:
+    """What the stage left cannot be read, today or tomorrow; computing the stage again makes it anew."""
+    stage = it.attempt.stage
+    reason = f"what the {stage} left is damaged: {it.facts.damage}; a retry from the {stage} makes it anew"
+    return end(it, Phase.FAILED, reason, cause=Cause.CODE)
+
+
 def fail_refused_job(it: Situation) -> Step:
     """The job service will never take this job."""
     return end(it, Phase.FAILED, f"the job {it.attempt.job_id} was refused: {it.facts.refusal}", cause=Cause.WIRING)

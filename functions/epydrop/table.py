@@ -99,6 +99,14 @@ TABLE: tuple[Row, ...] = (
     # how each stage ends otherwise
     Row("deleted", OPEN, lambda it: it.is_gone, steps.fail_deleted, (Phase.FAILED,), "job deleted"),
     Row(
+        "damaged",
+        OPEN,
+        lambda it: it.has_ended and it.facts.damage,
+        steps.fail_damaged,
+        (Phase.FAILED,),
+        "product damaged",
+    ),
+    Row(
         "bad-input",
         (Phase.BUILDER,),
         lambda it: it.has_ended and it.input_is_wrong,

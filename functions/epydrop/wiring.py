@@ -1,4 +1,7 @@
-"""One function for each world: the only place that picks the adapters."""
+"""The world on one machine: the only place that picks its adapters.
+
+The world in the cloud is made in ``epydrop.gcp.world``, since the functions carry nothing of what this needs.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from epydrop.errors import WiredWrongly
-from epydrop.handle import World
 from epydrop.local.database import Database
 from epydrop.local.event_queue import Mischief, SqliteEventQueue
 from epydrop.local.job_service import LocalJobService
@@ -22,6 +24,7 @@ from epydrop.local.run_store import SqliteRunStore
 from epydrop.local.signing_key import signing_keys
 from epydrop.settings import read_settings
 from epydrop.stores import open_object_store
+from epydrop.world import World
 
 _PASSED_ON = ("EPYDEMIX_DATA",)  # of this process's variables, to every task
 _TO_BUILDERS = ("GITHUB_PAT",)  # what no other stage needs to know
@@ -47,6 +50,7 @@ def local_machine(
             "EPYDROP_TRIGGER_BUCKET": TRIGGER_BUCKET,
             "EPYDROP_ENVIRONMENT": "local",
             "EPYDROP_IMAGE": "local",
+            "EPYDROP_ACCEPT_FROM": "1970-01-01T00:00:00Z",
         }
     )
     queue = SqliteEventQueue(database, mischief)

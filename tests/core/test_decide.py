@@ -181,6 +181,18 @@ def test_a_job_that_was_deleted_ends_the_run() -> None:
     assert decision.run.missing == Indices.of([3])
 
 
+@pytest.mark.parametrize("phase", [Phase.BUILDER, Phase.OUTPUT])
+def test_a_product_that_cannot_be_read_ends_the_run(phase: Phase) -> None:
+    """No later look would find it mended; the person is told what it is, and what makes it anew."""
+    run = a_run(phase)
+
+    decision = decide(run, CheckRequested(RUN_ID), facts_of(run, JobState.SUCCEEDED, damage="it is no JSON"), NOW)
+
+    assert (decision.run.phase, decision.run.cause, decision.row) == (Phase.FAILED, Cause.CODE, "damaged")
+    assert "it is no JSON" in decision.reason
+    assert f"retry from the {phase}" in decision.reason
+
+
 def test_a_deleted_job_whose_product_is_complete_does_no_harm() -> None:
     """What should be there is there."""
     run = runner(seen(an_attempt(Stage.RUNNER), ago=timedelta(minutes=16)))

@@ -9,92 +9,30 @@ from pathlib import Path
 
 import pytest
 from support.factories import NOW
-from support.scripted_jobs import ScriptedJob, ScriptedJobs
+from support.scene import EXPERIMENT, Scene
+from support.scripted_jobs import ScriptedJobs
 
 from epydrop import names
 from epydrop.documents import from_json, to_json
-from epydrop.errors import BadInput, Outdated, TryAgain
+from epydrop.errors import BadInput, Outdated, TryAgain, WiredWrongly
 from epydrop.events import (
     CancelRequested,
     CheckRequested,
-    FileDropped,
     Ignored,
     JobChanged,
     OutputRequested,
+    Refused,
     RetryRequested,
     SweepRequested,
 )
-from epydrop.handle import World, handle
 from epydrop.indices import Indices
 from epydrop.jobs import JobState
-from epydrop.local.database import Database
-from epydrop.local.object_store import FileObjectStore
 from epydrop.local.run_store import SqliteRunStore
 from epydrop.names import Stage, parse_job_id
 from epydrop.orders import Orders
-from epydrop.run import Changes, Dropped, Phase, Run
-from epydrop.settings import Settings
+from epydrop.run import Changes, Phase, Run
+from epydrop.situation import GONE_AFTER
 from epydrop.stores import open_object_store
-
-EXPERIMENT = b"exp_id: flu\nmodel: {model: {type: SIR}}\ntasks: {populations: [here, there]}\n"
-
-
-class Messages:
-    """The Publisher port: remembers what was sent."""
-
-    def __init__(self) -> None:
-        self.sent: list[tuple[str, dict]] = []
-
-    def publish(self, topic: str, message: dict) -> None:
-        self.sent.append((topic, message))
-
-
-class Scene:
-    """A world with scripted jobs, and what a test does in it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.clock = NOW
-        self.runs = SqliteRunStore(Database(folder))
-        self.trigger = FileObjectStore(folder / "trigger")
-        self.jobs = ScriptedJobs(lambda: self.clock, open_object_store)
-        self.messages = Messages()
-        self.world = World(
-            Settings(f"{(folder / 'data').as_uri()}/", "trigger", "test", "sha256:0"),
-            self.runs,
-            self.trigger,
-            self.jobs,
-            self.messages,
-            open_object_store,
-            lambda: self.clock,
-            self.sleep,
-        )
-
-    def sleep(self, seconds: float) -> None:
-        self.clock += timedelta(seconds=seconds)
-
-    def handle(self, event: object) -> None:
-        self.clock += timedelta(seconds=1)
-        handle(event, self.world)
-
-    def drop(self, text: bytes = EXPERIMENT, name: str = "experiments/flu.yaml") -> FileDropped:
-        info = self.trigger.write(name, text)
-        return FileDropped(Dropped("trigger", name, info.generation, self.clock), info.size)
-
-    def run(self) -> Run:
-        (run,) = self.runs.newest(2)
-        return run
-
-    def job(self) -> ScriptedJob:
-        return self.jobs.jobs[self.run().current.job_id]
-
-    def end_job(self, codes: dict[int, int | None] | None = None, **options: int) -> None:
-        job = self.job()
-        self.jobs.finish(job, codes or {}, **options)
-        self.handle(JobChanged(parse_job_id(job.spec.job_id), job.view.state))
-
-    def reply(self, suffix: str = "json") -> bytes:
-        run = self.run()
-        return self.trigger.read(names.reply_name(run.dropped.name, run.run_id, suffix))
 
 
 @pytest.fixture
@@ -158,6 +96,7 @@ def test_a_file_that_vanished_is_ignored(here: Scene) -> None:
 def test_what_is_ignored_or_unknown_does_nothing(here: Scene) -> None:
     """Not even for a run that does not exist."""
     here.handle(Ignored("not for us"))
+    here.handle(Refused("not clear"))
     here.handle(CheckRequested("20261122-120000-0123abcd"))
 
     assert list(here.runs.newest(1)) == []
@@ -236,6 +175,58 @@ def test_a_job_that_is_refused_for_good_becomes_a_failed_run(here: Scene) -> Non
     assert "no such machine type" in here.run().reason
 
 
+class NotAllowed(ScriptedJobs):
+    """A job service to which our account has no access."""
+
+    def submit(self, spec: object) -> None:
+        raise WiredWrongly("permission batch.jobs.create denied")
+
+
+def test_a_job_that_may_not_be_submitted_is_tried_again_for_a_while(here: Scene) -> None:
+    """A new role takes minutes to hold."""
+    here.world = replace(here.world, jobs=NotAllowed(lambda: NOW, open_object_store))
+
+    with pytest.raises(WiredWrongly, match="denied"):
+        here.handle(here.drop())
+
+    assert here.run().phase is Phase.BUILDER
+
+
+def test_a_job_that_may_never_be_submitted_becomes_a_failed_run(here: Scene) -> None:
+    """Rather than one that nobody hears of again; a retry takes it up once the role is there."""
+    allowed = here.world
+    here.world = replace(allowed, jobs=NotAllowed(lambda: NOW, open_object_store))
+    with pytest.raises(WiredWrongly):
+        here.handle(here.drop())
+    here.clock += GONE_AFTER
+
+    here.handle(CheckRequested(here.run().run_id))
+
+    assert here.run().phase is Phase.FAILED
+    assert "permission batch.jobs.create denied" in here.reply("md").decode()
+    here.world = allowed
+    here.clock += GONE_AFTER
+    here.handle(RetryRequested(here.run().run_id, "kick-1", here.clock))
+    assert here.run().phase is Phase.BUILDER
+
+
+def test_a_topic_that_is_missing_keeps_no_job_from_starting(here: Scene) -> None:
+    """The event is delivered again until somebody makes the topic; the run goes on meanwhile."""
+
+    class NoTopic:
+        def publish(self, topic: str, message: dict) -> None:
+            raise WiredWrongly(f"there is no topic {topic}")
+
+    here.world = replace(here.world, publisher=NoTopic())
+
+    with pytest.raises(WiredWrongly, match="no topic runs"):
+        here.handle(here.drop())
+
+    assert here.job().view.state is JobState.QUEUED
+    assert b"accepted" in here.reply("md")
+    assert here.run().unsettled
+
+
 def test_other_outputs_that_cannot_be_made_are_told_in_the_reply(here: Scene) -> None:
     """The run stays as it is; the next request, which can be met, takes the problem away."""
     here.handle(here.drop())
@@ -258,12 +249,13 @@ def test_a_reply_is_never_written_over_a_newer_one(here: Scene) -> None:
     """A call that was held up speaks of yesterday."""
     here.handle(here.drop())
     run = here.run()
-    name = names.reply_name(run.dropped.name, run.run_id, "json")
-    here.trigger.write(name, json.dumps({"serial": 99}).encode())
+    newer = {"json": b'{"serial": 99}', "md": b"# flu: finished\n\n<!-- serial 99 -->\n"}
+    for suffix, reply in newer.items():
+        here.trigger.write(names.reply_name(run.dropped.name, run.run_id, suffix), reply)
 
     here.handle(CancelRequested(run.run_id, "kick-1", here.clock))
 
-    assert json.loads(here.reply()) == {"serial": 99}
+    assert {suffix: here.reply(suffix) for suffix in newer} == newer
 
 
 def test_the_sweep_asks_for_one_check_for_each_run_that_is_open_or_unsettled(here: Scene) -> None:

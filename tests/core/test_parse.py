@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,16 +19,21 @@ from epydrop.events import (
     FileDropped,
     Ignored,
     JobChanged,
+    KickDropped,
     OutputRequested,
+    Refused,
     RetryRequested,
+    StartRequested,
     SweepRequested,
 )
 from epydrop.jobs import JobState
 from epydrop.names import JobName, Stage
-from epydrop.parse import FINALIZED, PUBLISHED, parse
+from epydrop.parse import FINALIZED, PUBLISHED, parse, parse_kick
 from epydrop.run import Changes, Dropped
 
 JOB_ID = f"runner-{RUN_ID}-2"
+IMAGE = f"sha256:{'0a' * 32}"
+DROPPED = Dropped("drops", "experiments/flu.yaml", 1795383864565479, NOW, "Zm9v")
 
 
 def finalized(**changes: Any) -> dict[str, Any]:
@@ -66,9 +72,12 @@ def notified(**attributes: str) -> dict[str, Any]:
 
 def test_a_dropped_experiment_is_a_file_dropped() -> None:
     """Numbers come as strings of digits."""
-    dropped = Dropped("drops", "experiments/flu.yaml", 1795383864565479, NOW, "Zm9v")
+    assert parse(finalized()) == FileDropped(DROPPED, 812)
 
-    assert parse(finalized()) == FileDropped(dropped, 812)
+
+def test_a_dropped_kick_is_a_kick_dropped() -> None:
+    """What it asks for stands in the file."""
+    assert parse(finalized(name="kicks/stop.json")) == KickDropped(replace(DROPPED, name="kicks/stop.json"), 812)
 
 
 @pytest.mark.parametrize(
@@ -78,6 +87,10 @@ def test_a_dropped_experiment_is_a_file_dropped() -> None:
         {"name": "experiments/flu.yaml.tmp"},
         {"name": "gcloud/tmp/parallel_composite_uploads/experiments/flu.yaml"},
         {"name": "experiments/"},
+        {"name": "experiments//flu.yaml"},
+        {"name": "experiments/../flu.yaml"},
+        {"name": "kicks/stop.yaml"},
+        {"name": "replies/kicks/stop.json.7.json"},
         {"name": None},
         {"name": 7},
         {"size": "0"},
@@ -113,16 +126,18 @@ def test_other_notifications_are_ignored(attributes: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("message", "event"),
     [
-        ({"sweep": True}, SweepRequested()),
+        ({"sweep": True}, SweepRequested(NOW)),
         ({"check": RUN_ID}, CheckRequested(RUN_ID)),
+        ({"found": finalized()["data"]}, FileDropped(DROPPED, 812)),
+        ({"start": "gs://drops/experiments/flu.yaml"}, StartRequested("drops", "experiments/flu.yaml", "8001", NOW)),
         ({"cancel": RUN_ID}, CancelRequested(RUN_ID, "8001", NOW)),
         ({"output": RUN_ID}, OutputRequested(RUN_ID, "8001", NOW)),
         ({"output": RUN_ID, "config": {"outputs": {}}}, OutputRequested(RUN_ID, "8001", NOW, {"outputs": {}})),
         ({"retry": RUN_ID}, RetryRequested(RUN_ID, "8001", NOW)),
         ({"retry": RUN_ID, "from": "all"}, RetryRequested(RUN_ID, "8001", NOW, Stage.BUILDER)),
         (
-            {"retry": RUN_ID, "from": "runner", "memory_mib": 9000, "spot": False},
-            RetryRequested(RUN_ID, "8001", NOW, Stage.RUNNER, Changes(memory_mib=9000, spot=False)),
+            {"retry": RUN_ID, "from": "runner", "memory_mib": 9000, "spot": False, "image": IMAGE},
+            RetryRequested(RUN_ID, "8001", NOW, Stage.RUNNER, Changes(memory_mib=9000, spot=False, image=IMAGE)),
         ),
     ],
 )
@@ -154,26 +169,59 @@ def test_snake_case_copies_serve_as_well() -> None:
         {"retry": RUN_ID, "max_run_duration": 0},
         {"retry": RUN_ID, "spot": "yes"},
         {"retry": RUN_ID, "image": 7},
+        {"retry": RUN_ID, "image": "latest"},
+        {"retry": RUN_ID, "image": "other.host/p/r/stage@sha256:0"},
+        {"retry": RUN_ID, "memory_mib": 10**30},
+        {"start": 7},
+        {"start": "experiments/flu.yaml"},
+        {"start": "gs://drops/replies/flu.yaml"},
+        {"start": "gs://drops/experiments/flu.txt"},
+        {"start": "gs://drops/experiments//flu.yaml"},
         {"output": RUN_ID, "config": "more.yaml"},
         {"output": RUN_ID, "config": {"outputs": "x" * 70_000}},
         b"not JSON",
         b"[1]",
         b"[" * 100_000,
         b"\xff\xfe",
-        None,
     ],
 )
-def test_a_message_that_asks_for_nothing_clear_is_ignored(message: dict[str, Any] | bytes | None) -> None:
-    """And the reason goes to the log."""
+def test_a_message_that_asks_for_nothing_clear_is_refused(message: dict[str, Any] | bytes) -> None:
+    """Whoever sent it finds the reason in the log; and were it a file, in the reply."""
     event = parse(published(message))
 
-    assert isinstance(event, Ignored)
+    assert isinstance(event, Refused)
     assert event.reason
+    assert len(event.reason) < 600
+    text = json.dumps(message).encode() if isinstance(message, dict) else message
+    assert isinstance(parse_kick(text, "drops/kicks/a.json#1", NOW), Refused)
+
+
+@pytest.mark.parametrize("fields", [{}, {"attributes": {}}, {"attributes": None}, {"data": ""}, {"data": "%%"}])
+def test_a_message_with_nothing_in_it_is_ignored(fields: dict[str, Any]) -> None:
+    """Not even a person's mistake."""
+    event = parse(published(None, **fields))
+
+    assert isinstance(event, Ignored)
+    assert not isinstance(event, Refused)
+
+
+def test_a_file_asks_as_a_message_does() -> None:
+    """With the object for its identity, and the time at which it was dropped."""
+    assert parse_kick(b'{"cancel": "%b"}' % RUN_ID.encode(), "drops/kicks/a.json#1", NOW) == CancelRequested(
+        RUN_ID, "drops/kicks/a.json#1", NOW
+    )
+
+
+@pytest.mark.parametrize("message", [{"check": RUN_ID}, {"sweep": True}, {"found": {}}])
+def test_what_only_we_ask_ourselves_no_file_can_ask(message: dict[str, Any]) -> None:
+    """A file is a person's."""
+    assert isinstance(parse_kick(json.dumps(message).encode(), "drops/kicks/a.json#1", NOW), Refused)
 
 
 def test_a_command_without_an_identity_is_ignored() -> None:
     """It could not be told from its own repetition."""
-    assert isinstance(parse(published({"cancel": RUN_ID}, messageId=None)), Ignored)
+    assert isinstance(parse(published({"cancel": RUN_ID}, messageId=None)), Refused)
+    assert isinstance(parse(published({"cancel": RUN_ID}, publishTime="today")), Refused)
 
 
 json_values = st.recursive(

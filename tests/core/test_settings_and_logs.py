@@ -6,19 +6,36 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 
 from epydrop.errors import Problem, WiredWrongly
 from epydrop.logs import log_context, set_up_logs
 from epydrop.records import fingerprint_of, traceback_of
-from epydrop.settings import Settings, read_settings
+from epydrop.settings import Settings, read_cloud_settings, read_settings
 
 VARIABLES = {
     "EPYDROP_DATA_URL": "gs://data/epydrop/",
     "EPYDROP_TRIGGER_BUCKET": "drops",
     "EPYDROP_ENVIRONMENT": "production",
     "EPYDROP_IMAGE": "sha256:0",
+    "EPYDROP_ACCEPT_FROM": "2026-11-22T12:00:00Z",
+}
+CLOUD = {
+    **VARIABLES,
+    "EPYDROP_IMAGE": f"sha256:{'0' * 64}",
+    "EPYDROP_PROJECT": "p",
+    "EPYDROP_REGION": "us-east1",
+    "EPYDROP_IMAGE_REPOSITORY": "us-east1-docker.pkg.dev/p/epydrop/stage",
+    "EPYDROP_DATABASE": "epydrop",
+    "EPYDROP_KICK_TOPIC": "projects/p/topics/epydrop-kicks",
+    "EPYDROP_BATCH_TOPIC": "projects/p/topics/epydrop-batch",
+    "EPYDROP_RUNS_TOPIC": "projects/p/topics/epydrop-runs",
+    "EPYDROP_BATCH_SERVICE_ACCOUNT": "epydrop-batch@p.iam.gserviceaccount.com",
+    "EPYDROP_NETWORK": "projects/p/global/networks/epydrop",
+    "EPYDROP_SUBNETWORK": "projects/p/regions/us-east1/subnetworks/epydrop",
+    "EPYDROP_SIGNING_KEY_SECRET": "projects/p/secrets/epydrop-signing-key/versions/1",
 }
 
 
@@ -33,7 +50,9 @@ def _logger_as_it_was() -> Iterator[None]:
 
 def test_settings_come_from_the_mapping_that_is_handed_in() -> None:
     """Nothing is read from anywhere else."""
-    assert read_settings(VARIABLES) == Settings("gs://data/epydrop/", "drops", "production", "sha256:0")
+    moment = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+    assert read_settings(VARIABLES) == Settings("gs://data/epydrop/", "drops", "production", "sha256:0", moment)
 
 
 def test_all_missing_settings_are_named_at_once() -> None:
@@ -46,6 +65,49 @@ def test_a_data_url_without_its_slash_is_refused() -> None:
     """The runs would land beside the folder."""
     with pytest.raises(WiredWrongly, match="ends in '/'"):
         read_settings({**VARIABLES, "EPYDROP_DATA_URL": "gs://data/epydrop"})
+
+
+def test_the_cloud_needs_more_and_two_settings_may_be_left_out() -> None:
+    """No token is configured, and Batch is Google's own."""
+    settings = read_cloud_settings(CLOUD)
+
+    assert (settings.project, settings.database) == ("p", "epydrop")
+    assert (settings.github_pat_secret, settings.batch_endpoint) == ("", "")
+
+
+@pytest.mark.parametrize("name", sorted(CLOUD))
+def test_each_setting_of_the_cloud_is_needed(name: str) -> None:
+    """Identities have no defaults."""
+    with pytest.raises(WiredWrongly, match=name):
+        read_cloud_settings({**CLOUD, name: ""})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("EPYDROP_DATA_URL", "file:///data/"),
+        ("EPYDROP_DATA_URL", "gs://data/epydrop"),
+        ("EPYDROP_IMAGE", "latest"),
+        ("EPYDROP_IMAGE_REPOSITORY", "host/p/r/stage@sha256:0"),
+        ("EPYDROP_KICK_TOPIC", "epydrop-kicks"),
+        ("EPYDROP_SIGNING_KEY_SECRET", "epydrop-signing-key"),
+        ("EPYDROP_GITHUB_PAT_SECRET", "ghp_a_token_itself"),
+        ("EPYDROP_ACCEPT_FROM", "yesterday"),
+        ("EPYDROP_ACCEPT_FROM", "2026-11-22T12:00:00"),
+    ],
+)
+def test_a_malformed_setting_is_named_with_what_was_expected(name: str, value: str) -> None:
+    """Before anything is made of it."""
+    with pytest.raises(WiredWrongly, match=f"{name} is .*, expected"):
+        read_cloud_settings({**CLOUD, name: value})
+
+
+def test_a_token_in_the_place_of_its_name_is_not_shown() -> None:
+    """The message ends in a log."""
+    with pytest.raises(WiredWrongly) as caught:
+        read_cloud_settings({**CLOUD, "EPYDROP_GITHUB_PAT_SECRET": "ghp_a_token_itself"})
+
+    assert "ghp" not in str(caught.value)
 
 
 def test_structured_logs_carry_severity_message_and_the_run() -> None:

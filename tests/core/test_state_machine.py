@@ -37,7 +37,7 @@ from epydrop.events import (
     RetryRequested,
     SweepRequested,
 )
-from epydrop.handle import World, handle
+from epydrop.handle import handle
 from epydrop.jobs import JobState
 from epydrop.local.database import Database
 from epydrop.local.object_store import FileObjectStore
@@ -48,6 +48,7 @@ from epydrop.settings import Settings
 from epydrop.situation import GONE_AFTER
 from epydrop.stores import open_object_store
 from epydrop.table import TABLE
+from epydrop.world import World
 
 EXIT_CODES = st.sampled_from([0, 0, 0, 1, 65, 75, 137, 50001, 50001, 50002, 50005, None])
 CODES = st.one_of(st.just([]), st.lists(EXIT_CODES, max_size=4))
@@ -106,7 +107,7 @@ class RunsUnderTrouble(RuleBasedStateMachine):
             return Interruptible(port, self.interruptions)
 
         self.world = World(
-            settings=Settings(f"{(self.folder / 'data').as_uri()}/", "trigger", "test", "sha256:0"),
+            settings=Settings(f"{(self.folder / 'data').as_uri()}/", "trigger", "test", "sha256:0", self.clock),
             runs=wrapped(self.runs),
             trigger=wrapped(self.trigger),
             jobs=wrapped(self.jobs),

@@ -24,7 +24,6 @@ OWN_LABELS = {"component", "managed-by", "stage", "exp_id", "run_id", "attempt",
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _DURATION = re.compile(r"(\d{1,9})([smhd])", re.ASCII)
-_IMAGE = re.compile(r"sha256:[0-9a-f]{64}")
 _PATH = re.compile(r"[^.\s]+(\.[^.\s]+)*")
 _LABEL_KEY = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _GITHUB = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+")
@@ -65,7 +64,7 @@ def suite(value: str) -> str:
 
 def image(value: str) -> str:
     """Images are named by digest only, so that a run can be repeated."""
-    if not _IMAGE.fullmatch(value):
+    if not names.is_image_digest(value):
         refuse([Finding(f"expected 'sha256:' and 64 hexadecimal digits, got {describe(value)}")])
     return value
 

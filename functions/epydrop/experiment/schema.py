@@ -188,6 +188,11 @@ class Experiment(Section):
         fields = type(self).model_fields.items()
         return {name for name, field in fields if getattr(self, name) != field.get_default(call_default_factory=True)}
 
+    @property
+    def expected_tasks(self) -> int | None:
+        """How many tasks the file asks for; None where only the suite's own files tell."""
+        return prod(self.tasks.factors.values()) if self.suite == "epydemix" else None
+
     def to_yaml(self) -> bytes:
         """The experiment with every default written out; ``read_experiment`` gives it back unchanged."""
         return write_yaml(self.model_dump(mode="json"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import time
 import traceback
 from collections.abc import Callable
@@ -13,19 +12,18 @@ from typing import Any
 
 from epydrop import names
 from epydrop.errors import TryAgain
-from epydrop.handle import World, handle
+from epydrop.handle import handle
 from epydrop.local.event_queue import Delivery, SqliteEventQueue
 from epydrop.local.job_service import LocalJobService
 from epydrop.local.object_store import FileObjectStore
 from epydrop.local.run_store import SqliteRunStore
 from epydrop.parse import parse
 from epydrop.ports import ObjectInfo
+from epydrop.world import World
 
 TRIGGER_BUCKET = "trigger"
 CHECK_EVERY = 5.0  # seconds; minutes in the cloud, where a check costs money
 MAX_DELIVERIES = 5  # nobody mends a bug while a laptop waits
-
-log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -86,9 +84,8 @@ class Machine:
         """Hands one envelope to the core; what raises comes again, and in the end is kept aside and told."""
         try:
             handle(parse(delivery.envelope), self.world)
-        except Exception as error:
+        except Exception:
             if delivery.delivery_count < MAX_DELIVERIES:
-                log.warning("delivered again after: %s", error, exc_info=not isinstance(error, TryAgain))
                 self.queue.again(delivery)
                 return
             self._keep_aside(delivery)
