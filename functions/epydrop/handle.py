@@ -139,7 +139,7 @@ def _decide_and_save(run_id: str, event: RunEvent, done: Facts, world: World) ->
             facts = _observe_patiently(stored.run, event, world)
             facts = replace(facts, performed=done.performed, refusal=done.refusal)
         decision = decide(stored.run if stored else None, event, facts, world.now())
-        log.info("%s: %s", decision.row, decision.reason)
+        _tell(decision)
         if not decision.changed:
             return decision
         try:
@@ -147,6 +147,13 @@ def _decide_and_save(run_id: str, event: RunEvent, done: Facts, world: World) ->
         except Outdated:
             continue
     raise TryAgain(f"run {run_id} was changed by others {SAVE_TRIES} times in a row")
+
+
+def _tell(decision: Decision) -> None:
+    attempt = decision.run.current
+    about = {"stage": str(attempt.stage), "attempt": str(attempt.orders.attempt)} if attempt else {}
+    with log_context(phase=decision.run.phase, **about):
+        log.info("%s: %s", decision.row, decision.reason)
 
 
 def _observe_patiently(run: Run, event: RunEvent, world: World) -> Facts:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TextIO
+
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-")
+_CLOUD_TRACE = re.compile(r"([0-9a-f]{32})(?:/(\d{1,20}))?", re.ASCII)
+_SPECIAL = {"trace": "logging.googleapis.com/trace", "span": "logging.googleapis.com/spanId"}
 
 _context: ContextVar[dict[str, str]] = ContextVar("epydrop_log_context", default={})  # noqa: B039 - never mutated
 
@@ -23,6 +28,22 @@ def log_context(**labels: str) -> Iterator[None]:
         _context.reset(token)
 
 
+def trace_of(traceparent: str, cloud_trace: str, project: str) -> dict[str, str]:
+    """Trace and span of a request, for ``log_context``, from W3C's header or Google's older one; empty without both.
+
+    ``traceparent`` is ``00-TRACE-SPAN-FLAGS`` (w3.org/TR/trace-context), ``X-Cloud-Trace-Context`` is
+    ``TRACE/SPAN;o=OPTIONS`` with the span as a decimal number (docs.cloud.google.com/trace/docs/trace-context).
+    """
+    match = _TRACEPARENT.match(traceparent)
+    if match:
+        return {"trace": f"projects/{project}/traces/{match[1]}", "span": match[2]}
+    match = _CLOUD_TRACE.match(cloud_trace)
+    if match:
+        span = {"span": f"{int(match[2]):016x}"} if match[2] else {}
+        return {"trace": f"projects/{project}/traces/{match[1]}", **span}
+    return {}
+
+
 class _JsonFormatter(logging.Formatter):
     """The structured form that Cloud Logging reads from standard output."""
 
@@ -30,11 +51,14 @@ class _JsonFormatter(logging.Formatter):
         message = record.getMessage()
         if record.exc_info:
             message = f"{message}\n{self.formatException(record.exc_info)}"
+        labels = dict(_context.get())
+        fields = {special: labels.pop(name) for name, special in _SPECIAL.items() if name in labels}
         return json.dumps(
             {
                 "severity": record.levelname,
                 "message": message,
-                "logging.googleapis.com/labels": _context.get(),
+                "logging.googleapis.com/labels": labels,
+                **fields,
             },
             ensure_ascii=False,
         )

@@ -10,10 +10,14 @@ from epydrop.ports import ObjectStore
 
 
 def open_object_store(url: str) -> ObjectStore:
-    """The store at ``file:///folder/``. Raises WiredWrongly for a URL that names no store."""
+    """The store at ``gs://BUCKET/prefix/`` or ``file:///folder/``. Raises WiredWrongly for any other URL."""
     parts = urlsplit(url)
+    if parts.scheme == "gs" and parts.netloc and parts.path.endswith("/") and not parts.query + parts.fragment:
+        from epydrop.gcp.object_store import GcsObjectStore, storage_client  # noqa: PLC0415 - each world loads only its own adapter
+
+        return GcsObjectStore(storage_client(), parts.netloc, parts.path[1:])
     if parts.scheme == "file" and not parts.netloc and parts.path.startswith("/"):
         from epydrop.local.object_store import FileObjectStore  # noqa: PLC0415 - each world loads only its own adapter
 
         return FileObjectStore(Path(unquote(parts.path)))
-    raise WiredWrongly(f"{url!r} is not the URL of a store; expected file:///folder/")
+    raise WiredWrongly(f"{url!r} is not the URL of a store; expected gs://BUCKET/prefix/ or file:///folder/")

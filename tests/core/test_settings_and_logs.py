@@ -9,34 +9,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
+from support.cloud_settings import CLOUD, VARIABLES
 
 from epydrop.errors import Problem, WiredWrongly
-from epydrop.logs import log_context, set_up_logs
+from epydrop.logs import log_context, set_up_logs, trace_of
 from epydrop.records import fingerprint_of, traceback_of
 from epydrop.settings import Settings, read_cloud_settings, read_settings
-
-VARIABLES = {
-    "EPYDROP_DATA_URL": "gs://data/epydrop/",
-    "EPYDROP_TRIGGER_BUCKET": "drops",
-    "EPYDROP_ENVIRONMENT": "production",
-    "EPYDROP_IMAGE": "sha256:0",
-    "EPYDROP_ACCEPT_FROM": "2026-11-22T12:00:00Z",
-}
-CLOUD = {
-    **VARIABLES,
-    "EPYDROP_IMAGE": f"sha256:{'0' * 64}",
-    "EPYDROP_PROJECT": "p",
-    "EPYDROP_REGION": "us-east1",
-    "EPYDROP_IMAGE_REPOSITORY": "us-east1-docker.pkg.dev/p/epydrop/stage",
-    "EPYDROP_DATABASE": "epydrop",
-    "EPYDROP_KICK_TOPIC": "projects/p/topics/epydrop-kicks",
-    "EPYDROP_BATCH_TOPIC": "projects/p/topics/epydrop-batch",
-    "EPYDROP_RUNS_TOPIC": "projects/p/topics/epydrop-runs",
-    "EPYDROP_BATCH_SERVICE_ACCOUNT": "epydrop-batch@p.iam.gserviceaccount.com",
-    "EPYDROP_NETWORK": "projects/p/global/networks/epydrop",
-    "EPYDROP_SUBNETWORK": "projects/p/regions/us-east1/subnetworks/epydrop",
-    "EPYDROP_SIGNING_KEY_SECRET": "projects/p/secrets/epydrop-signing-key/versions/1",
-}
 
 
 @pytest.fixture(autouse=True)
@@ -123,6 +101,37 @@ def test_structured_logs_carry_severity_message_and_the_run() -> None:
     assert (first["severity"], first["message"]) == ("WARNING", "no beds")
     assert first["logging.googleapis.com/labels"] == {"run_id": "R", "stage": "runner"}
     assert second["logging.googleapis.com/labels"] == {}
+
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+
+
+@pytest.mark.parametrize(
+    ("headers", "span"),
+    [
+        ((f"00-{TRACE}-00f067aa0ba902b7-01", ""), "00f067aa0ba902b7"),
+        (("", f"{TRACE}/67667974448284343;o=1"), "00f067aa0ba902b7"),
+        (("", TRACE), None),
+    ],
+)
+def test_a_request_can_be_followed_through_the_logs(headers: tuple[str, str], span: str | None) -> None:
+    """Where Google's tracing gave it an identity."""
+    stream = io.StringIO()
+    set_up_logs(as_json=True, stream=stream)
+
+    with log_context(event_id="7", **trace_of(*headers, "p")):
+        logging.getLogger("epydrop.test").info("seen")
+
+    line = json.loads(stream.getvalue())
+    assert line["logging.googleapis.com/trace"] == f"projects/p/traces/{TRACE}"
+    assert line.get("logging.googleapis.com/spanId") == span
+    assert line["logging.googleapis.com/labels"] == {"event_id": "7"}
+
+
+@pytest.mark.parametrize("header", ["", "nonsense", "00-short-00f067aa0ba902b7-01"])
+def test_a_trace_that_is_none_is_left_out(header: str) -> None:
+    """Anybody may send a header."""
+    assert trace_of(header, header, "p") == {}
 
 
 def test_a_traceback_stays_in_the_record_of_its_error() -> None:

@@ -1,0 +1,158 @@
+"""A proxy before fake-gcs-server 1.54 that mends what it does otherwise than Cloud Storage.
+
+fake-gcs-server honours generation preconditions on simple uploads only, lists without a limit, answers a delete with
+a body, and knows no storageLayout. Each would let wrong code pass, or right code fail.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit
+
+from support.servers import HOST
+
+PAGE = 1000  # what Cloud Storage lists at most in one answer
+_HOP = {"connection", "transfer-encoding", "content-length", "keep-alive"}
+
+
+@dataclass
+class Proxy:
+    """The proxy while it runs; ``refused`` counts the preconditions that failed, by method."""
+
+    backend: int = 0
+    refused: list[str] = field(default_factory=list)
+    sessions: dict[str, tuple[str, str]] = field(default_factory=dict)  # upload id -> the object's path, precondition
+    writes: threading.Lock = field(default_factory=threading.Lock)  # a precondition and what it guards go together
+
+    def __enter__(self) -> Self:
+        handler = type("Handler", (_Handler,), {"proxy": self})
+        self._server = ThreadingHTTPServer((HOST, 0), handler)
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def address(self) -> str:
+        """HOST:PORT."""
+        return f"{HOST}:{self._server.server_port}"
+
+    @property
+    def url(self) -> str:
+        """What STORAGE_EMULATOR_HOST is set to."""
+        return f"http://{self.address}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = 65536  # headers and body in one packet
+    disable_nagle_algorithm = True
+    proxy: Proxy
+
+    def do(self) -> None:
+        url = urlsplit(self.path)
+        query = {name: values[0] for name, values in parse_qs(url.query, keep_blank_values=True).items()}
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if url.path.endswith("/storageLayout"):
+            self._answer(200, {}, b'{"kind": "storage#storageLayout", "hierarchicalNamespace": {"enabled": false}}')
+        elif self.command == "GET":
+            self._read(url.path, query, body)
+        else:
+            with self.proxy.writes:
+                self._write(url.path, query, body)
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do  # noqa: N815 - what http.server calls
+
+    def _read(self, path: str, query: dict[str, str], body: bytes) -> None:
+        wanted = query.get("ifGenerationMatch")
+        if wanted is not None and not self._holds(path.replace("/download/", "/", 1), wanted):
+            return
+        if path.endswith("/o") and "maxResults" not in query:
+            query = {**query, "maxResults": str(PAGE)}
+        self._forward(path, query, body)
+
+    def _write(self, path: str, query: dict[str, str], body: bytes) -> None:
+        source, arrow, target = path.partition("/rewriteTo/b/")
+        conditions = [(path, query.get("ifGenerationMatch"))]
+        if arrow:
+            bucket = f"/storage/v1/b/{target}"
+            conditions = [(source, query.get("ifSourceGenerationMatch")), (bucket, query.get("ifGenerationMatch"))]
+        session = self.proxy.sessions.get(query.get("upload_id", ""))
+        if path.startswith("/upload/"):
+            name = query.get("name") or _name_in(body)
+            conditions = [(f"{path.removeprefix('/upload')}/{name}", query.get("ifGenerationMatch"))] if name else []
+            if session and self.command == "PUT" and _is_last(self.headers.get("Content-Range", "")):
+                conditions = [session]
+        for target, wanted in conditions:
+            if wanted is not None and not self._holds(target, wanted):
+                return
+        self._forward(path, query, body)
+
+    def _holds(self, path: str, wanted: str) -> bool:
+        """Whether the newest generation is the one that is wanted; answers the client if it is not."""
+        status, _, found = self._ask("GET", path, {}, b"")
+        generation = json.loads(found)["generation"] if status == 200 else "0"
+        if generation == wanted:
+            return True
+        self.proxy.refused.append(self.command)
+        reason = "At least one of the pre-conditions you specified did not hold."
+        self._answer(412, {}, json.dumps({"error": {"code": 412, "message": reason}}).encode())
+        return False
+
+    def _forward(self, path: str, query: dict[str, str], body: bytes) -> None:
+        status, headers, answer = self._ask(self.command, path, query, body)
+        if query.get("uploadType") == "resumable" and self.command == "POST" and "ifGenerationMatch" in query:
+            upload = parse_qs(urlsplit(headers.get("Location", "")).query).get("upload_id", [""])[0]
+            name = query.get("name") or _name_in(body)
+            self.proxy.sessions[upload] = (f"{path.removeprefix('/upload')}/{name}", query["ifGenerationMatch"])
+        if self.command == "DELETE" and status == 200:
+            status, answer = 204, b""
+        self._answer(status, headers, answer)
+
+    def _ask(
+        self, method: str, path: str, query: Mapping[str, str], body: bytes
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        connection = http.client.HTTPConnection(HOST, self.proxy.backend)
+        sent = {name: value for name, value in self.headers.items() if name.lower() not in _HOP}
+        try:
+            connection.request(method, f"{path}?{urlencode(query)}", body, sent)
+            response = connection.getresponse()
+            return response.status, response.headers, response.read()
+        finally:
+            connection.close()
+
+    def _answer(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        self.send_response_only(status)
+        for name, value in headers.items():
+            if name.lower() not in _HOP:
+                self.send_header(name, value)
+        if status != 204:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+def _is_last(content_range: str) -> bool:
+    """Whether a chunk is the last of an upload: only then is its length known."""
+    return not content_range or not content_range.endswith("/*")
+
+
+def _name_in(body: bytes) -> str:
+    """The object's name where it stands in the metadata instead of the address."""
+    try:
+        name = json.loads(body or b"{}").get("name", "")
+    except ValueError:
+        return ""  # a multipart upload: fake-gcs-server keeps its precondition by itself
+    return unquote(name)

@@ -1,0 +1,101 @@
+"""Servers that tests start on this machine: on a free port of 127.0.0.1, ready when the block begins, gone after it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+HOST = "127.0.0.1"
+PATIENCE = 60.0  # seconds until a server is ready; these machines are shared
+TRIES = 3  # the port that was free may be somebody else's by the time that the server takes it
+
+
+@dataclass
+class Server:
+    """A running server; its log is the file ``log``."""
+
+    port: int
+    log: Path
+    process: subprocess.Popen[bytes]
+
+    @property
+    def address(self) -> str:
+        """HOST:PORT."""
+        return f"{HOST}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """The address as a URL."""
+        return f"http://{self.address}"
+
+    def is_listening(self) -> bool:
+        """Whether somebody takes connections."""
+        with socket.socket() as probe:
+            return probe.connect_ex((HOST, self.port)) == 0
+
+    def has_said(self, words: str) -> bool:
+        """Whether the log holds these words."""
+        return words in self.log.read_text(errors="replace")
+
+
+def free_port() -> int:
+    """A port that nobody uses at this moment."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def served(
+    command: Callable[[int], Sequence[object]],
+    is_ready: Callable[[Server], bool] = Server.is_listening,
+    variables: Mapping[str, str] | None = None,
+) -> Iterator[Server]:
+    """The server that the command starts on the port it is given."""
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(1, TRIES + 1):
+            server = _start(command, Path(folder) / f"{number}.log", variables or {})
+            try:
+                if _becomes_ready(server, is_ready):
+                    yield server
+                    return
+            finally:
+                _stop(server)
+        raise AssertionError(f"the server did not start:\n{server.log.read_text(errors='replace')[-3000:]}")
+
+
+def _start(command: Callable[[int], Sequence[object]], log: Path, variables: Mapping[str, str]) -> Server:
+    port = free_port()
+    leash = [sys.executable, str(Path(__file__).with_name("leash.py"))]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*leash, *map(str, command(port))],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **variables},
+        )
+    return Server(port, log, process)
+
+
+def _becomes_ready(server: Server, is_ready: Callable[[Server], bool]) -> bool:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline and server.process.poll() is None:
+        if is_ready(server):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def _stop(server: Server) -> None:
+    server.process.stdin.close()
+    server.process.wait(PATIENCE)
