@@ -17,7 +17,7 @@ from flask import request
 
 from epydrop.gcp.world import cloud_world
 from epydrop.handle import handle
-from epydrop.logs import log_context, set_up_logs, trace_of
+from epydrop.logs import log_context, log_latency, set_up_logs, trace_of
 from epydrop.parse import parse
 from epydrop.world import World
 
@@ -50,6 +50,7 @@ def _deliver(event: CloudEvent) -> None:
     trace = trace_of(headers.get("traceparent", ""), headers.get("X-Cloud-Trace-Context", ""), project)
     with log_context(event_id=str(attributes.get("id", "")), **trace):
         handle(parse({**attributes, "data": event.get_data()}), _world())
+        log_latency(attributes.get("time"))
 
 
 def _world() -> World:

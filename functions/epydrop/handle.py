@@ -33,7 +33,7 @@ from epydrop.events import (
 from epydrop.facts import Facts
 from epydrop.history import history_entry
 from epydrop.kicks import answer_kick, file_to_start, read_kick
-from epydrop.logs import log_context
+from epydrop.logs import log_context, measured
 from epydrop.observe import observe
 from epydrop.offers import Reading, read_offer
 from epydrop.orders_on_file import with_orders
@@ -115,6 +115,8 @@ def _advance(run_id: str, event: RunEvent, world: World) -> Decision | None:
     """One step after another, until a step has nothing more to do; returns the first, or None without a run."""
     done = Facts()
     first = decision = _decide_and_save(run_id, event, done, world)
+    if first is not None and isinstance(event, CheckRequested):
+        _tell_check(first, world)
     for _ in range(MAX_STEPS):
         if decision is None or not decision.effects:
             return first
@@ -138,22 +140,35 @@ def _decide_and_save(run_id: str, event: RunEvent, done: Facts, world: World) ->
         else:
             facts = _observe_patiently(stored.run, event, world)
             facts = replace(facts, performed=done.performed, refusal=done.refusal)
-        decision = decide(stored.run if stored else None, event, facts, world.now())
-        _tell(decision)
-        if not decision.changed:
-            return decision
-        try:
-            return _save(stored, decision, event, facts, reading, world)
-        except Outdated:
-            continue
+        before = stored.run if stored else None
+        decision = decide(before, event, facts, world.now())
+        if decision.changed:
+            try:
+                decision = _save(stored, decision, event, facts, reading, world)
+            except Outdated:
+                continue
+        _tell(decision, before)
+        return decision
     raise TryAgain(f"run {run_id} was changed by others {SAVE_TRIES} times in a row")
 
 
-def _tell(decision: Decision) -> None:
-    attempt = decision.run.current
+def _tell(decision: Decision, before: Run | None) -> None:
+    """What was decided, as one line of the log; the phase that a run entered is measured by it."""
+    run, attempt = decision.run, decision.run.current
     about = {"stage": str(attempt.stage), "attempt": str(attempt.orders.attempt)} if attempt else {}
-    with log_context(phase=decision.run.phase, **about):
-        log.info("%s: %s", decision.row, decision.reason)
+    entered = before is None or before.phase is not run.phase
+    with log_context(exp_id=run.exp_id, **about):
+        values = measured(phase=str(run.phase)) if entered else None
+        log.info("%s: %s", decision.row, decision.reason, extra=values)
+
+
+def _tell_check(decision: Decision, world: World) -> None:
+    """What a check found: for how long the run has been open, and whether something had been left undone."""
+    run = decision.run
+    hours = (world.now() - run.created).total_seconds() / 3600
+    values = {"open_hours": round(hours, 2)} if run.phase.is_open else {}
+    with log_context(exp_id=run.exp_id):
+        log.info("checked", extra=measured(**values, repaired=bool(decision.effects)))
 
 
 def _observe_patiently(run: Run, event: RunEvent, world: World) -> Facts:

@@ -298,6 +298,25 @@ def test_the_history_stays_small_however_many_tasks_are_missing(here: Scene) -> 
     assert all(len(to_json(entry)) < 5000 for entry in entries)
 
 
+def test_the_log_measures_the_phases_that_runs_enter_and_what_checks_find(
+    here: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What the dashboards and alerts of a deployment are made of."""
+    caplog.set_level("INFO", "epydrop")
+    here.handle(here.drop())
+    here.clock += timedelta(minutes=90)
+
+    here.handle(CheckRequested(here.run().run_id))
+    here.jobs.delete(here.job())
+    here.handle(CheckRequested(here.run().run_id))
+
+    values = [record.measured for record in caplog.records if hasattr(record, "measured")]
+    assert [one["phase"] for one in values if "phase" in one] == ["builder", "failed"]
+    checks = [one for one in values if "repaired" in one]
+    assert [one["repaired"] for one in checks] == [False, True]
+    assert [one.get("open_hours") for one in checks] == [1.5, None]
+
+
 def test_the_end_is_told_with_the_digest_of_causes(here: Scene) -> None:
     """An error must say more than FAILED."""
     here.handle(here.drop())

@@ -12,7 +12,7 @@ import pytest
 from support.cloud_settings import CLOUD, VARIABLES
 
 from epydrop.errors import Problem, WiredWrongly
-from epydrop.logs import log_context, set_up_logs, trace_of
+from epydrop.logs import log_context, log_latency, measured, set_up_logs, trace_of
 from epydrop.records import fingerprint_of, traceback_of
 from epydrop.settings import Settings, read_cloud_settings, read_settings
 
@@ -101,6 +101,38 @@ def test_structured_logs_carry_severity_message_and_the_run() -> None:
     assert (first["severity"], first["message"]) == ("WARNING", "no beds")
     assert first["logging.googleapis.com/labels"] == {"run_id": "R", "stage": "runner"}
     assert second["logging.googleapis.com/labels"] == {}
+
+
+def test_values_that_are_measured_are_fields_of_the_record() -> None:
+    """Where metrics find them."""
+    stream = io.StringIO()
+    set_up_logs(as_json=True, stream=stream)
+
+    logging.getLogger("epydrop.test").info("checked", extra=measured(open_hours=1.5))
+
+    assert json.loads(stream.getvalue())["open_hours"] == 1.5
+
+
+@pytest.mark.parametrize("sent", ["2026-11-22T12:00:00Z", datetime(2026, 11, 22, 12, tzinfo=UTC)])
+def test_the_time_that_an_event_took_is_measured(sent: object) -> None:
+    """From its sending to the end of what followed from it."""
+    stream = io.StringIO()
+    set_up_logs(as_json=True, stream=stream)
+
+    log_latency(sent)
+
+    assert json.loads(stream.getvalue())["latency_seconds"] > 0
+
+
+@pytest.mark.parametrize("sent", [None, "yesterday", "2026-11-22T12:00:00"])
+def test_an_event_without_a_time_is_not_measured(sent: object) -> None:
+    """It is handled all the same."""
+    stream = io.StringIO()
+    set_up_logs(as_json=True, stream=stream)
+
+    log_latency(sent)
+
+    assert stream.getvalue() == ""
 
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"

@@ -175,11 +175,12 @@ def test_the_log_carries_the_event_and_its_trace(
 
     post(sample("object-finalized-foreign"))
 
-    (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    line, end = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert line["severity"] == "INFO"
     assert line["message"] == "ignored: the object 'notes/meeting.yaml' is under neither experiments/ nor kicks/"
     assert line["logging.googleapis.com/trace"] == "projects/p/traces/0af7651916cd43dd8448eb211c80319c"
     assert line["logging.googleapis.com/labels"] == {"event_id": "8732104512345678"}
+    assert end["latency_seconds"] > 0
 
 
 def test_the_world_is_made_once(post: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from google.cloud import batch_v1
 from google.protobuf.duration_pb2 import Duration
 
+from epydrop.errors import BadInput
 from epydrop.jobs import GITHUB_PAT, SIGNING_KEY, JobSpec
 from epydrop.machines import machine
 from epydrop.orders import Resources
@@ -48,7 +49,9 @@ class Surroundings:
 
 
 def batch_job(spec: JobSpec, around: Surroundings) -> batch_v1.Job:
-    """The job. Raises BadInput for a machine type that we do not know."""
+    """The job. Raises BadInput for a machine type that we do not know, or for no task at all."""
+    if spec.task_count < 1:  # which Batch would take for one task
+        raise BadInput(f"job {spec.job_id} was refused: it has {spec.task_count} tasks, expected at least 1")
     group = batch_v1.TaskGroup(
         task_spec=_task_spec(spec, around),
         task_count=spec.task_count,
