@@ -59,11 +59,7 @@ def may_try_again(run: Run, stage: Stage, causes: dict[Cause, Indices]) -> Indic
         if cause in MAY_PASS:
             again = again | indices
         elif cause is Cause.OUT_OF_MEMORY:
-            again = again | Indices.of(
-                index
-                for index in indices
-                if any(with_more_memory(resources) for resources in _starved(run, stage, Indices.of([index])))
-            )
+            again = again | _may_grow(run, stage, indices)
     return again
 
 
@@ -128,6 +124,18 @@ def _starved(run: Run, stage: Stage, indices: Indices) -> Iterator[Resources]:
         if attempt.stage is stage and attempt.causes.get(Cause.OUT_OF_MEMORY, Indices()) & indices:
             yield attempt.orders.resources
             return
+
+
+def _may_grow(run: Run, stage: Stage, indices: Indices) -> Indices:
+    """Of these indices, those for which there is more memory than when they last ran out of it since the last kick."""
+    grown, rest = Indices(), indices
+    for attempt in reversed(run.attempts[run.kicked_after :]):
+        if attempt.stage is stage:
+            starved = attempt.causes.get(Cause.OUT_OF_MEMORY, Indices()) & rest
+            rest = rest - starved
+            if starved and with_more_memory(attempt.orders.resources):
+                grown = grown | starved
+    return grown
 
 
 def _sized(run: Run, stage: Stage, indices: Indices) -> Resources:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from epydrop.decide import Decision, decide
 from epydrop.documents import UnknownFormat
@@ -35,7 +36,6 @@ from epydrop.history import history_entry
 from epydrop.kicks import answer_kick, file_to_start, read_kick
 from epydrop.logs import log_context, measured
 from epydrop.observe import observe
-from epydrop.offers import Reading, read_offer
 from epydrop.orders_on_file import with_orders
 from epydrop.perform import perform
 from epydrop.ports import Stored
@@ -44,6 +44,9 @@ from epydrop.run import Run
 from epydrop.situation import GONE_AFTER
 from epydrop.sweep import sweep
 from epydrop.world import World
+
+if TYPE_CHECKING:
+    from epydrop.offers import Reading
 
 SAVE_TRIES = 5
 MAX_STEPS = 20  # of one call; what is left then is the sweep's
@@ -132,7 +135,7 @@ def _decide_and_save(run_id: str, event: RunEvent, done: Facts, world: World) ->
         stored = world.runs.load(run_id)
         reading = None
         if stored is None:
-            reading = read_offer(event, world.trigger, world.settings) if isinstance(event, FileDropped) else None
+            reading = _read(event, world) if isinstance(event, FileDropped) else None
             if reading is None:
                 log.info("ignored: there is no run %s, and nothing to found one on", run_id)
                 return None
@@ -150,6 +153,13 @@ def _decide_and_save(run_id: str, event: RunEvent, done: Facts, world: World) ->
         _tell(decision, before)
         return decision
     raise TryAgain(f"run {run_id} was changed by others {SAVE_TRIES} times in a row")
+
+
+def _read(event: FileDropped, world: World) -> Reading | None:
+    """What the file asks for; most events need none of what reads experiments, and it takes long to import."""
+    from epydrop.offers import read_offer  # noqa: PLC0415 - see above
+
+    return read_offer(event, world.trigger, world.settings)
 
 
 def _tell(decision: Decision, before: Run | None) -> None:

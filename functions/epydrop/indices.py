@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate, pairwise
+from itertools import accumulate, groupby, pairwise
 from operator import itemgetter
 
 _TEXT = re.compile(r"(\d+(-\d+)?(,\d+(-\d+)?)*)?")
@@ -67,18 +67,34 @@ class Indices:
         span = self._span_at(index)
         return span >= 0 and index < self.spans[span][1]
 
-    @cached_property
-    def _members(self) -> frozenset[int]:
-        return frozenset(self)
-
     def __or__(self, other: Indices) -> Indices:
-        return Indices.of(self._members | other._members)
+        return self._combined(other, lambda here, there: here or there)
 
     def __and__(self, other: Indices) -> Indices:
-        return Indices.of(self._members & other._members)
+        return self._combined(other, lambda here, there: here and there)
 
     def __sub__(self, other: Indices) -> Indices:
-        return Indices.of(self._members - other._members)
+        return self._combined(other, lambda here, there: here and not there)
+
+    def _combined(self, other: Indices, keeps: Callable[[bool, bool], bool]) -> Indices:
+        """What ``keeps`` keeps, told of each place whether it is in this set and in the other; empty places it drops.
+
+        The work grows with the number of spans, not with that of indices.
+        """
+        inside = [False, False]
+        start: int | None = None
+        spans = []
+        edges = sorted((edge, which) for which, one in enumerate((self, other)) for span in one.spans for edge in span)
+        for edge, changes in groupby(edges, key=itemgetter(0)):
+            for _, which in changes:
+                inside[which] = not inside[which]
+            kept = keeps(inside[0], inside[1])
+            if kept and start is None:
+                start = edge
+            elif not kept and start is not None:
+                spans.append((start, edge))
+                start = None
+        return Indices(tuple(spans))
 
     def nth(self, position: int) -> int:
         """The index at this position, counted from 0. Raises IndexError past the end."""
