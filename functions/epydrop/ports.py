@@ -5,10 +5,11 @@ Implementations: ``epydrop.local`` (SQLite, files, processes) and ``epydrop.gcp`
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from epydrop.jobs import JobSpec, JobView, TaskEnd
@@ -80,6 +81,9 @@ class ObjectStore(Protocol):
 
     def open_write(self, name: str, *, if_generation: int | None = None) -> AbstractContextManager[BinaryIO]:
         """A stream whose object appears when the block ends without an exception, and never otherwise."""
+
+    def write_files(self, files: Mapping[str, Path]) -> None:
+        """Stores each file under its name, several at a time; where one fails, others may be there."""
 
     def copy(self, name: str, target: ObjectStore, target_name: str, *, generation: int | None = None) -> ObjectInfo:
         """Copies an object to a store of the same kind. Raises NotThere, like ``read``."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from epydrop.errors import NotThere
@@ -71,6 +72,11 @@ class CountedStore:
     def open_write(self, name: str, *, if_generation: int | None = None) -> AbstractContextManager[BinaryIO]:
         """As the store's own."""
         return self._open_write(name, if_generation)
+
+    def write_files(self, files: Mapping[str, Path]) -> None:
+        """As the store's own."""
+        self._store.write_files(files)
+        self.usage.bytes_out += sum(path.stat().st_size for path in files.values())
 
     def copy(self, name: str, target: ObjectStore, target_name: str, *, generation: int | None = None) -> ObjectInfo:
         """As the store's own; nothing passes through here."""

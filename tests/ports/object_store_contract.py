@@ -203,6 +203,24 @@ class ObjectStoreContract:
 
         assert self.raw_read("a") == b"early"
 
+    def test_several_files_are_stored_at_once(self, store, tmp_path):
+        """Each under its name, over what is there."""
+        self.raw_write("outputs/3.csv", b"old")
+        files = {f"outputs/{number}.csv": tmp_path / f"{number}.csv" for number in range(20)}
+        for name, path in files.items():
+            path.write_bytes(name.encode())
+
+        store.write_files(files)
+
+        assert {info.name: store.read(info.name) for info in store.list()} == {name: name.encode() for name in files}
+
+    def test_of_several_files_none_that_is_missing_is_passed_over(self, store, tmp_path):
+        """Whoever stores them wants all of them there."""
+        (tmp_path / "a").write_bytes(b"")
+
+        with pytest.raises(FileNotFoundError):
+            store.write_files({"a": tmp_path / "a", "b": tmp_path / "b"})
+
     def test_a_read_stream_can_seek(self, store):
         """Zip files are read from their end."""
         store.write("a", b"0123456789")
@@ -291,9 +309,10 @@ class ObjectStoreContract:
         assert [info.name for info in store.list("results/")] == names
 
     @pytest.mark.parametrize("name", BAD_NAMES)
-    def test_a_name_that_could_escape_is_refused(self, store, other, name):
+    def test_a_name_that_could_escape_is_refused(self, store, other, tmp_path, name):
         """By every method that takes one."""
         store.write("good", b"")
+        (tmp_path / "file").write_bytes(b"")
         for attempt in (
             lambda: store.stat(name),
             lambda: store.read(name),
@@ -303,6 +322,7 @@ class ObjectStoreContract:
             lambda: store.copy("good", other, name),
             lambda: store.open_read(name).__enter__(),
             lambda: store.open_write(name).__enter__(),
+            lambda: store.write_files({name: tmp_path / "file"}),
         ):
             with pytest.raises(ValueError, match="name"):
                 attempt()

@@ -125,21 +125,6 @@ def test_an_object_that_is_replaced_while_it_is_read_is_read_again_from_the_star
             stream.read()
 
 
-def test_several_files_are_stored_at_once(store, tmp_path):
-    """Each under its name."""
-    files = {}
-    for number in range(20):
-        path = tmp_path / str(number)
-        path.write_bytes(b"%d" % number)
-        files[f"outputs/{number}.csv"] = path
-
-    store.write_files(files)
-
-    assert {info.name: store.read(info.name) for info in store.list()} == {
-        name: path.read_bytes() for name, path in files.items()
-    }
-
-
 @pytest.mark.parametrize(
     ("name", "kind"),
     [

@@ -125,7 +125,7 @@ class GcsObjectStore:
                 )
 
     def write_files(self, files: Mapping[str, Path]) -> None:
-        """Stores several files under these names, several at a time; each appears whole or not at all."""
+        """Stores each file under its name, several at a time; where one fails, others may be there."""
         pairs = [(str(path), self._blob(name)) for name, path in files.items()]
         for name, (_, blob) in zip(files, pairs, strict=True):
             blob.content_type = _kind(name)

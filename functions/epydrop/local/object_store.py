@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -75,6 +75,12 @@ class FileObjectStore:
             with files.told(name):
                 file.close()
                 self._publish(name, aside, path, if_generation)
+
+    def write_files(self, files: Mapping[str, Path]) -> None:
+        """Stores each file under its name, one after the other: one disk gains nothing from several at a time."""
+        for name, path in files.items():
+            with path.open("rb") as source, self.open_write(name) as target:
+                shutil.copyfileobj(source, target, 1 << 20)
 
     def copy(self, name: str, target: ObjectStore, target_name: str, *, generation: int | None = None) -> ObjectInfo:
         """Copies an object to a store of files. Raises NotThere, like ``read``."""
