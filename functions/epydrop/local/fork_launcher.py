@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from epydrop.errors import TryAgain, WiredWrongly
@@ -22,10 +22,11 @@ _ANSWER_WITHIN = 60.0
 
 
 class ForkLauncher:
-    """Forks of a process that has imported ``module`` once: a task starts in milliseconds. Linux only."""
+    """Forks of a process that has imported ``module``, and ``more``, once: tasks start in milliseconds. Linux only."""
 
-    def __init__(self, module: str, env: Mapping[str, str]) -> None:
+    def __init__(self, module: str, env: Mapping[str, str], more: Sequence[str] = ()) -> None:
         self._module = module
+        self._more = tuple(more)
         self._env = dict(env)
         self._lock = -1
         self._lifeline: tuple[int, int] | None = None
@@ -100,7 +101,8 @@ class ForkLauncher:
             raise RuntimeError("the launcher was not opened")
         self._channel, theirs = socket.socketpair()
         handles = (theirs.fileno(), self._lifeline[0], self._lock)
-        command = [sys.executable, "-P", "-m", "epydrop.local.forkserver", *map(str, handles), self._module]
+        words = [*map(str, handles), self._module, *self._more]
+        command = [sys.executable, "-P", "-m", "epydrop.local.forkserver", *words]
         with theirs:
             # A session of its own: Ctrl-C in the terminal is for the supervisor, which then ends this in order.
             self._server = subprocess.Popen(

@@ -1,6 +1,6 @@
 """A process that has imported the tasks' code once, and forks one child for each task. Linux only.
 
-``python -m epydrop.local.forkserver CHANNEL LIFELINE LOCK MODULE``, the first three being inherited files. Requests
+``python -m epydrop.local.forkserver CHANNEL LIFELINE LOCK MODULE...``, the first three being inherited files. Requests
 and replies are lines of JSON on the channel: ``{"command", "env", "cwd", "log"}`` -> ``{"pid"}``, and for each
 child that ended ``{"ended", "status", "cpu_seconds", "max_rss"}``. It has one thread: a fork copies
 no other, nor the locks they may hold.
@@ -34,7 +34,7 @@ def main(argv: list[str]) -> int:
     lifeline = int(argv[1])
     for handle in (channel.fileno(), lifeline, int(argv[2])):
         os.set_inheritable(handle, False)  # forks keep them, but no program that a task starts
-    refusal = _preload(argv[3])
+    refusal = next(filter(None, map(_preload, argv[3:])), "")
     with suppress(BrokenPipeError, ConnectionResetError):
         _tell(channel, {"refused": refusal} if refusal else {"ready": os.getpid()})
         if not refusal:

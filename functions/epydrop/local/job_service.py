@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import re
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from epydrop import names
+from epydrop.documents import from_document, to_document
 from epydrop.errors import BadInput
 from epydrop.jobs import JobSpec, JobState, JobView, TaskCounts, TaskEnd
 from epydrop.local import job_store as kept
 from epydrop.local.database import Database
-from epydrop.local.envelopes import Envelope
+from epydrop.local.envelopes import Envelope, job_envelope
 from epydrop.local.fork_launcher import ForkLauncher
-from epydrop.local.job_store import JobStore
+from epydrop.local.job_store import JobChange, JobStore, Witness
 from epydrop.local.launchers import Launcher, SpawnLauncher
 from epydrop.local.options import Options, base_environment
 from epydrop.local.supervisor import Supervisor, log_folder
 from epydrop.local.supervisor_lock import SupervisorLock
+from epydrop.local.work import Work, work_of
 
 STAGES_MODULE = "epydrop_stages"
 
@@ -43,11 +48,11 @@ class LocalJobService:
     ) -> None:
         options = options or Options()
         self._folder = database.folder
-        self._store = JobStore(database, emit)
+        self._store = JobStore(database, _Herald(emit) if emit else Witness())
         self._lock = SupervisorLock(database.folder / "supervisor.lock")
         self._launcher = launcher or default_launcher()
-        options = replace(options, env={**base_environment(), **options.env})
-        self._supervisor = Supervisor(self._store, self._launcher, options, database.folder)
+        self._options = replace(options, env={**base_environment(), **options.env})
+        self._supervisor = Supervisor(self._store, self._launcher, self._options, database.folder, self._work_of)
         self._is_tending = False
 
     # -- the port ------------------------------------------------------------------------------
@@ -55,8 +60,9 @@ class LocalJobService:
     def submit(self, spec: JobSpec) -> JobView:
         """Creates the job, or returns the one that is there. Raises BadInput, TryAgain."""
         _check(spec)
-        self._store.insert(spec)
-        view = self._store.view(spec.job_id)
+        uid = f"{spec.job_id}-{uuid.uuid4().hex[:8]}"
+        self._store.insert(spec.job_id, uid, _spec_text(spec), spec.task_count)
+        view = self.get(spec.job_id)
         if view is None:
             raise RuntimeError(f"job {spec.job_id} was written and is not there")
         if view.labels != spec.labels:
@@ -65,7 +71,18 @@ class LocalJobService:
 
     def get(self, job_id: str) -> JobView | None:
         """The job as it is now, or None if there is none."""
-        return self._store.view(job_id)
+        job = self._store.job(job_id)
+        if job is None:
+            return None
+        return JobView(
+            job_id=job_id,
+            uid=job.uid,
+            state=job.state,
+            created=datetime.fromtimestamp(job.created, UTC),
+            counts=self._store.counts(job_id),
+            labels=dict(json.loads(job.spec)["labels"]),
+            detail=job.detail,
+        )
 
     def cancel(self, job_id: str) -> None:
         """Asks for the end of a job; ``tend`` brings it about."""
@@ -99,7 +116,12 @@ class LocalJobService:
 
     def tend_only(self, run_id: str) -> None:
         """From now on ``tend`` leaves the jobs of all other runs alone."""
-        self._supervisor.only_run = run_id
+
+        def is_wanted(job_id: str) -> bool:
+            name = names.parse_job_id(job_id)
+            return name is not None and name.run_id == run_id
+
+        self._supervisor.is_wanted = is_wanted
 
     def close(self) -> None:
         """Ends every task; unfinished ones wait for the next service, at no cost to their retries."""
@@ -126,6 +148,26 @@ class LocalJobService:
         logs = [folder / f"{position:05d}-{retry}.log" for retry in range(row.retry if row else 0, -1, -1)]
         return next((log for log in logs if log.exists()), logs[-1])
 
+    def _work_of(self, job_id: str) -> Work:
+        """What the job is to do. Raises UnknownFormat when another version of epydrop asked for it."""
+        job = self._store.job(job_id)
+        if job is None:
+            raise RuntimeError(f"job {job_id} is not there")
+        spec = from_document(JobSpec, json.loads(job.spec), f"job {job_id}")
+        return work_of(spec, self._options)
+
+
+class _Herald(Witness):
+    """Announces every change of a job's state as Batch does."""
+
+    def __init__(self, emit: Callable[[Envelope], None]) -> None:
+        self._emit = emit
+
+    def job_changed(self, change: JobChange) -> None:
+        """Emits the envelope inside the transaction, so that it is sent if, and only if, the state is kept."""
+        moment = datetime.fromtimestamp(change.moment, UTC)
+        self._emit(job_envelope(change.job_id, change.uid, change.after, moment))
+
 
 def default_launcher() -> Launcher:
     """A fork server where forks are safe, fresh processes elsewhere: macOS's own libraries do not survive a fork."""
@@ -149,3 +191,7 @@ def _check(spec: JobSpec) -> None:
     problems = [f"job {spec.job_id} was refused: {problem}" for problem, is_wrong in wrong.items() if is_wrong]
     if problems:
         raise BadInput(*problems)
+
+
+def _spec_text(spec: JobSpec) -> bytes:
+    return json.dumps({"format": 1, **to_document(spec)}, sort_keys=True).encode()

@@ -1,20 +1,17 @@
-"""Jobs and tasks in SQLite: what was asked for, and what became of it. Every change of a job's state is announced.
+"""Jobs and tasks in SQLite: what was asked for, and what became of it. Every change is told to a witness.
 
-Knows no process; any thread or process may read and ask, only the supervisor writes what tasks do.
+Knows no process, nor what a job's specification says; any thread or process may read and ask, only the
+supervisor writes what tasks do.
 """
 
 from __future__ import annotations
 
-import json
-import uuid
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
-from epydrop.documents import from_document, to_document
-from epydrop.jobs import JobSpec, JobState, JobView, TaskCounts, TaskEnd
+from epydrop.jobs import JobState, TaskCounts, TaskEnd
 from epydrop.local.database import Database
-from epydrop.local.envelopes import Envelope, job_envelope
 
 _PAGE = 500
 
@@ -39,56 +36,78 @@ class TaskRow:
     started: float | None = None
 
 
+@dataclass(frozen=True)
+class JobRow:
+    """A job as recorded; ``created`` in seconds since 1970."""
+
+    job_id: str
+    uid: str
+    state: JobState
+    created: float
+    detail: str
+    spec: bytes
+
+
+@dataclass(frozen=True)
+class JobChange:
+    """A job that entered a state; ``before`` is None for a new one."""
+
+    job_id: str
+    uid: str
+    before: JobState | None
+    after: JobState
+    moment: float
+    detail: str = ""
+
+
+class Witness:
+    """Is told of every change, inside the transaction that makes it. This one lets it pass."""
+
+    def job_changed(self, change: JobChange) -> None:
+        """A job entered a state."""
+
+    def tasks_changed(self, rows: Sequence[TaskRow]) -> None:
+        """These tasks are about to be recorded so."""
+
+    def job_erased(self, job_id: str) -> None:
+        """A job and its tasks are no more."""
+
+
 class JobStore:
-    """The tables of jobs and tasks. ``emit`` is called inside the transaction that changes a job's state."""
+    """The tables of jobs and tasks."""
 
-    def __init__(self, database: Database, emit: Callable[[Envelope], None] | None) -> None:
+    def __init__(self, database: Database, witness: Witness) -> None:
         self.database = database
-        self._emit = emit
+        self._witness = witness
 
-    def insert(self, spec: JobSpec) -> None:
+    def insert(self, job_id: str, uid: str, spec: bytes, task_count: int) -> None:
         """Adds a job that waits, unless there is one of that id."""
         with self.database.transaction() as connection:
-            uid = f"{spec.job_id}-{uuid.uuid4().hex[:8]}"
-            now = datetime.now(UTC)
+            now = time.time()
             added = connection.execute(
                 "INSERT INTO jobs (job_id, uid, state, created, spec) VALUES (?, ?, ?, ?, ?)"
                 " ON CONFLICT (job_id) DO NOTHING",
-                (spec.job_id, uid, JobState.QUEUED, now.timestamp(), _spec_text(spec)),
+                (job_id, uid, JobState.QUEUED, now, spec),
             )
             if not added.rowcount:
                 return
             connection.executemany(
                 "INSERT INTO tasks (job_id, position) VALUES (?, ?)",
-                ((spec.job_id, position) for position in range(spec.task_count)),
+                ((job_id, position) for position in range(task_count)),
             )
-            self._announce(spec.job_id, uid, JobState.QUEUED, now)
+            self._witness.job_changed(JobChange(job_id, uid, None, JobState.QUEUED, now))
 
-    def view(self, job_id: str) -> JobView | None:
-        """The job as it is now, or None."""
-        rows = self.database.rows("SELECT * FROM jobs WHERE job_id = ?", (job_id,))
-        if not rows:
-            return None
-        job = rows[0]
-        return JobView(
-            job_id=job_id,
-            uid=job["uid"],
-            state=JobState(job["state"]),
-            created=datetime.fromtimestamp(job["created"], UTC),
-            counts=self.counts(job_id),
-            labels=dict(json.loads(job["spec"])["labels"]),
-            detail=job["detail"],
+    def job(self, job_id: str) -> JobRow | None:
+        """One job, or None."""
+        rows = self.database.rows(
+            "SELECT job_id, uid, state, created, detail, spec FROM jobs WHERE job_id = ?", (job_id,)
         )
+        return JobRow(**{**dict(rows[0]), "state": JobState(rows[0]["state"])}) if rows else None
 
     def counts(self, job_id: str) -> TaskCounts:
         """How many tasks are in each state."""
         rows = self.database.rows("SELECT state, count(*) AS n FROM tasks WHERE job_id = ? GROUP BY state", (job_id,))
         return TaskCounts(**{row["state"]: row["n"] for row in rows})
-
-    def spec(self, job_id: str) -> JobSpec:
-        """What was asked for. Raises UnknownFormat when another version of epydrop asked for it."""
-        (row,) = self.database.rows("SELECT spec FROM jobs WHERE job_id = ?", (job_id,))
-        return from_document(JobSpec, json.loads(row["spec"]), f"job {job_id}")
 
     def failed(self, job_id: str) -> Iterator[TaskEnd]:
         """The tasks that ended without success or never ran, in order, page by page."""
@@ -118,9 +137,12 @@ class JobStore:
         rows = self.database.rows("SELECT * FROM tasks WHERE job_id = ? AND position = ?", (job_id, position))
         return TaskRow(**dict(rows[0])) if rows else None
 
-    def record(self, tasks: Iterable[TaskRow]) -> None:
+    def record(self, tasks: Sequence[TaskRow]) -> None:
         """Replaces what is known of these tasks."""
+        if not tasks:
+            return
         with self.database.transaction() as connection:
+            self._witness.tasks_changed(tasks)
             connection.executemany(
                 "UPDATE tasks SET state = ?, retry = ?, exit_code = ?, pid = ?, pid_created = ?, started = ?"
                 " WHERE job_id = ? AND position = ?",
@@ -135,22 +157,23 @@ class JobStore:
                 (NEVER_RAN, FAILED, job_id, PENDING),
             )
 
-    def move(self, job_id: str, before: list[JobState], after: JobState, detail: str = "") -> bool:
-        """Moves a job from one of these states to another and announces it; False when it was in none of them."""
+    def move(self, job_id: str, before: Sequence[JobState], after: JobState, detail: str = "") -> bool:
+        """Moves a job from one of these states to another; False when it was in none of them."""
         with self.database.transaction() as connection:
-            row = connection.execute(
-                "UPDATE jobs SET state = ?, has_ended = ?, detail = ? WHERE job_id = ?"
-                " AND state IN (SELECT value FROM json_each(?)) RETURNING uid",
-                (after, after.is_ended, detail, job_id, json.dumps(before)),
-            ).fetchone()
-            if row:
-                self._announce(job_id, row["uid"], after, datetime.now(UTC))
-        return row is not None
+            job = connection.execute("SELECT uid, state FROM jobs WHERE job_id = ?", (job_id,)).fetchone()
+            if job is None or job["state"] not in before:
+                return False
+            connection.execute(
+                "UPDATE jobs SET state = ?, has_ended = ?, detail = ? WHERE job_id = ?",
+                (after, after.is_ended, detail, job_id),
+            )
+            now = time.time()
+            self._witness.job_changed(JobChange(job_id, job["uid"], JobState(job["state"]), after, now, detail))
+        return True
 
-    def _announce(self, job_id: str, uid: str, state: JobState, now: datetime) -> None:
-        if self._emit:
-            self._emit(job_envelope(job_id, uid, state, now))
-
-
-def _spec_text(spec: JobSpec) -> bytes:
-    return json.dumps({"format": 1, **to_document(spec)}, sort_keys=True).encode()
+    def erase(self, job_id: str) -> None:
+        """Forgets a job and its tasks; none of them may be running."""
+        with self.database.transaction() as connection:
+            connection.execute("DELETE FROM tasks WHERE job_id = ?", (job_id,))
+            connection.execute("DELETE FROM jobs WHERE job_id = ?", (job_id,))
+            self._witness.job_erased(job_id)

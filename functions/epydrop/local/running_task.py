@@ -8,16 +8,18 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from epydrop.jobs import JobSpec, TaskExit
+from epydrop.jobs import TaskExit
 from epydrop.local.job_store import TaskRow
 from epydrop.local.processes import signal_group
+from epydrop.local.task_process import report_of
+from epydrop.local.work import Work
 
 
 @dataclass
 class RunningTask:
     """A process and what was promised about it. Times are of the monotonic clock, in seconds."""
 
-    spec: JobSpec
+    work: Work
     row: TaskRow
     pid: int
     log: Path
@@ -31,7 +33,7 @@ class RunningTask:
     @property
     def deadline(self) -> float:
         """When this try has run for as long as it may."""
-        return self.began + self.spec.resources.max_run_duration
+        return self.began + self.work.max_run_duration
 
     def next_moment(self) -> float:
         """When there is something to do about it, if nothing happens before."""
@@ -47,7 +49,7 @@ class RunningTask:
             signal_group(self.pid, signal.SIGKILL)
             self.kill_at = now + grace  # again, should it take so long to die
         elif self.verdict is None and now >= self.deadline:
-            self.note(f"killed: it ran for {self.spec.resources.max_run_duration} s, the limit of max_run_duration")
+            self.note(f"killed: it ran for {self.work.max_run_duration:g} s, the limit of max_run_duration")
             self.verdict = TaskExit.TIMED_OUT
             self.terminate(now, grace)
 
@@ -69,6 +71,15 @@ class RunningTask:
         self.verdict = verdict
         self.kill_at = time.monotonic()
         signal_group(self.pid, signal.SIGKILL)
+
+    def reported(self) -> int | None:
+        """The exit code that the task left word of, if it did: one that no process can end with."""
+        report = report_of(self.cwd)
+        if not report.exists():
+            return None
+        code = int(report.read_text())
+        report.unlink()
+        return code
 
     def note(self, words: str) -> None:
         """Adds a line of the supervisor's to the task's log."""

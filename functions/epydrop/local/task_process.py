@@ -18,6 +18,7 @@ import threading
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
 _PYTHON_MODULE = ("python", "-m")
 
@@ -73,6 +74,11 @@ def run_module(name: str, args: list[str]) -> object:
         return module.main(args)
     runpy.run_module(target, run_name="__main__", alter_sys=True)
     return 0
+
+
+def report_of(folder: Path) -> Path:
+    """Where a task leaves an exit code above 255, beside the folder that it works in."""
+    return folder.with_name(f"{folder.name}.exit")
 
 
 def entry_module(name: str) -> str:
