@@ -284,7 +284,11 @@ def test_notifications_share_the_fate_of_what_they_tell(make, tmp_path):
 
 def test_the_queue_of_the_same_root_gets_the_notifications(make, kind, tmp_path):
     """As the run command wires them."""
-    service = make(emit=lambda envelope: queue.put(envelope))
+
+    def announce(envelope):
+        queue.put(envelope)
+
+    service = make(emit=announce)
     queue = SqliteEventQueue(service._store.database)
     service.submit(a_spec("exit", 0))
     finish(service)
