@@ -71,6 +71,11 @@ class Supervisor:
             wait = max(0.001, min(until, self._next_moment()) - now)
         return True
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no job was at work when it last looked."""
+        return not self._jobs
+
     def close(self) -> None:
         """Ends all tasks; they wait again, as after ``recover``."""
         self._launcher.close()

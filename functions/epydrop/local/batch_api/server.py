@@ -1,0 +1,109 @@
+"""The emulator as a whole: the state, the thread that runs tasks, the post, and both doors of the API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from epydrop.errors import BadInput
+from epydrop.local.batch_api.chronicle import Chronicle
+from epydrop.local.batch_api.engine import Engine, launcher_for
+from epydrop.local.batch_api.grpc_server import HOST, serve_grpc
+from epydrop.local.batch_api.jobs import Jobs
+from epydrop.local.batch_api.ledger import Ledger
+from epydrop.local.batch_api.messages import Job
+from epydrop.local.batch_api.mischief import Mischief, UnknownMischief, mischief_of
+from epydrop.local.batch_api.notices import Notices
+from epydrop.local.batch_api.operations import Operations
+from epydrop.local.batch_api.options import ServerOptions
+from epydrop.local.batch_api.post import Post, default_publish
+from epydrop.local.batch_api.rest_server import RestApi, RestServer
+from epydrop.local.batch_api.tables import prepare
+from epydrop.local.batch_api.work import Workbench
+from epydrop.local.database import Database
+from epydrop.local.event_queue import SqliteEventQueue
+from epydrop.local.job_store import JobStore
+from epydrop.local.launchers import Launcher
+from epydrop.local.options import Options, base_environment
+from epydrop.local.supervisor import Supervisor, log_folder
+from epydrop.local.supervisor_lock import SupervisorLock
+from epydrop.local.work import Work
+
+_GRACE = 2.0  # seconds for calls under way when it stops
+
+
+@dataclass(frozen=True)
+class Served:
+    """A server at work: what to connect to, and where its tasks' logs lie."""
+
+    grpc_address: str  # 127.0.0.1:PORT
+    rest_url: str  # http://127.0.0.1:PORT
+    engine: Engine
+    folder: Path
+
+    def task_log(self, uid: str, index: int, retry: int = 0) -> Path:
+        """The output of one try of a task of the job of this uid."""
+        return log_folder(self.folder, uid) / f"{index:05d}-{retry}.log"
+
+
+@contextmanager
+def serve(options: ServerOptions) -> Iterator[Served]:
+    """Serves the Batch API until the block ends; then running tasks end, and wait for the next server.
+
+    Raises WiredWrongly for a port that is taken or a folder that cannot hold the state, TryAgain when another
+    server has the folder, BadInput for mischief that is none.
+    """
+    with ExitStack() as stack:
+        mischief = _mischief(options)
+        database = Database(options.state)
+        stack.callback(database.close)
+        prepare(database)
+        lock = SupervisorLock(database.folder / "supervisor.lock")
+        handle = lock.take()
+        stack.callback(lock.release)
+        post = Post(SqliteEventQueue(database), options.publish or default_publish(options.state))
+        post.start()
+        stack.callback(post.close)
+        store = JobStore(database, Chronicle(database, Notices(database, _of_job(mischief), post.ring)))
+        launcher = launcher_for(options)
+        launcher.open(handle)
+        engine = Engine(_supervisor(store, launcher, options, mischief))
+        engine.start()
+        stack.callback(engine.close)
+        ledger = Ledger(database)
+        jobs, operations = Jobs(ledger, store, options, engine.wake), Operations(ledger)
+        grpc_server, grpc_port = serve_grpc(jobs, operations, options.grpc_port)
+        stack.callback(lambda: grpc_server.stop(_GRACE).wait())
+        rest_server = RestServer(RestApi(jobs, operations), options.rest_port)
+        stack.callback(rest_server.close)
+        yield Served(f"{HOST}:{grpc_port}", f"http://{HOST}:{rest_server.port}", engine, database.folder)
+
+
+def _mischief(options: ServerOptions) -> Mischief:
+    try:
+        return mischief_of(options.mischief)
+    except UnknownMischief as error:
+        raise BadInput(f"mischief {error.word}: {error}") from error
+
+
+def _of_job(mischief: Mischief) -> Callable[[Any], Mischief]:
+    """What is to go wrong with a job, from the start of the server and from the job's own labels."""
+    return lambda job: mischief.of_job(job.name.rsplit("/", 1)[-1], job.labels)
+
+
+def _supervisor(store: JobStore, launcher: Launcher, options: ServerOptions, mischief: Mischief) -> Supervisor:
+    folder = store.database.folder
+    workbench = Workbench(folder / "plans", options)
+
+    def work_of(uid: str) -> Work:
+        row = store.job(uid)
+        if row is None:
+            raise RuntimeError(f"job {uid} is not there")
+        job = Job.FromString(row.spec)
+        return workbench.prepare(job, uid, row.created, _of_job(mischief)(job))
+
+    environment = {**base_environment(), **options.env}
+    return Supervisor(store, launcher, Options(cores=options.parallelism, env=environment), folder, work_of)
