@@ -7,6 +7,7 @@ from typing import NoReturn
 
 import typer
 
+from epydrop.cli.batch_api import batch_api
 from epydrop.cli.kicks import cancel, rerun_output, retry
 from epydrop.cli.outcome import EXIT_CODES
 from epydrop.cli.run import run
@@ -24,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (run, validate, runs, show, cancel, retry, rerun_output):
+for command in (run, validate, runs, show, cancel, retry, rerun_output, batch_api):
     app.command()(command)
 
 

@@ -20,6 +20,7 @@ _ONE_THREAD = (
     "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
+_LONGEST_PAUSE = 10.0  # seconds; Batch allows ten retries
 # pandas imports pyarrow, whose allocator starts a thread when its library is loaded; a fork must have none.
 _NO_THREAD = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
 
@@ -33,7 +34,7 @@ def usable_cores() -> int:
 class Options:
     """How tasks are run: cores in all, variables for each task and for builders alone, and seconds.
 
-    ``backoff`` before a second try, doubled with each; ``grace`` between SIGTERM and SIGKILL;
+    ``backoff`` before a second try, doubled with each up to ten seconds; ``grace`` between SIGTERM and SIGKILL;
     ``sample_every`` for the memory.
     """
 
@@ -44,6 +45,10 @@ class Options:
     grace: float = 2.0
     sample_every: float = 0.2
     trouble: Trouble = field(default_factory=Trouble)
+
+    def pause_after(self, retry: int) -> float:
+        """Seconds between the end of a try, counted from 0, and the begin of the next."""
+        return float(min(self.backoff * 2**retry, _LONGEST_PAUSE))
 
 
 def base_environment() -> dict[str, str]:

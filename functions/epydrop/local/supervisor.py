@@ -195,7 +195,7 @@ class Supervisor:
         if task.is_cancelled or not task.work.retries.follow(code, row.retry):
             return replace(row, exit_code=code)
         again = replace(row, state=kept.PENDING, retry=row.retry + 1, exit_code=code)
-        job.try_again(again, time.monotonic() + self._options.backoff * 2**row.retry)
+        job.try_again(again, time.monotonic() + self._options.pause_after(row.retry))
         return again
 
     def _record(self, rows: list[TaskRow], started: set[str]) -> bool:

@@ -17,7 +17,10 @@ Value = str | int | datetime
 Fields = Mapping[str, Value | Mapping[str, str]]
 Test = Callable[[Fields], bool]
 
-_TOKEN = re.compile(r"""\s*(?:([()])|("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(<=|>=|!=|[=<>:])|([^\s()=<>!:"']+))""")
+# A parenthesis, a quoted text, a relation, or a word; what begins with a digit may be a time, which has colons.
+_TOKEN = re.compile(
+    r"""\s*(?:([()])|("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(<=|>=|!=|[=<>:])|(\d[^\s()=<>!"']*|[^\s()=<>!:"']+))"""
+)
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
     "!=": operator.ne,
@@ -34,7 +37,7 @@ _LONGEST = 200  # words; it is read by recursion
 def read_filter(text: str, known: Mapping[str, type]) -> Test:
     """The filter as a function; ``known`` are the fields that it may name, with their types.
 
-    Field names may be written like_this or likeThis. Raises INVALID_ARGUMENT for the field 'filter'.
+    Field names may be written like_this, likeThis or LikeThis. Raises INVALID_ARGUMENT for the field 'filter'.
     """
     return _Reader(text, known).read() if text.strip() else lambda _: True
 
@@ -89,7 +92,7 @@ class _Reader:
         value = _unquoted(self._take())
         if field.startswith(_LABELS) or field == "labels":
             return _label_test(field.removeprefix(_LABELS), relation, value)
-        name = re.sub(r"[A-Z]", lambda found: "_" + found[0].lower(), field)
+        name = re.sub(r"(?<=[a-z])[A-Z]", lambda found: "_" + found[0], field).lower()
         if name not in self._known:
             raise _wrong(
                 f"there is no field {field!r} to filter by; expected one of {', '.join(self._known)}, labels.KEY"

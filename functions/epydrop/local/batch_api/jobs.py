@@ -1,4 +1,4 @@
-"""Creating, reading, listing, cancelling and deleting jobs, and reading their tasks: the calls of BatchService."""
+"""Creating, reading, listing, cancelling and deleting jobs: the calls of BatchService, but for those of tasks."""
 
 from __future__ import annotations
 
@@ -22,13 +22,12 @@ from epydrop.local.batch_api.errors import (
 )
 from epydrop.local.batch_api.filters import Fields, read_filter
 from epydrop.local.batch_api.ledger import ORDERS, JobRecord, Ledger
-from epydrop.local.batch_api.messages import Job, ListJobsResponse, ListTasksResponse
+from epydrop.local.batch_api.messages import Job, ListJobsResponse
 from epydrop.local.batch_api.mischief import LABEL, UnknownMischief, mischief_of
 from epydrop.local.batch_api.options import ServerOptions
 from epydrop.local.batch_api.paging import MAX_BYTES, next_token, page_size, start_of
 from epydrop.local.batch_api.resources import (
     EVERYWHERE,
-    TASK_GROUP,
     JobName,
     Location,
     is_job_id,
@@ -36,10 +35,7 @@ from epydrop.local.batch_api.resources import (
     new_uid,
     parse_job,
     parse_location,
-    parse_task,
-    parse_task_group,
 )
-from epydrop.local.batch_api.states import TASK_STATES
 from epydrop.local.batch_api.unsupported import unsupported
 from epydrop.local.job_store import JobStore
 
@@ -52,7 +48,6 @@ _JOB_FIELDS = {
     "create_time": datetime,
     "update_time": datetime,
 }
-_TASK_FIELDS = {"state": str, "status.state": str}
 _LIVE = (JobState.QUEUED, JobState.SCHEDULED, JobState.RUNNING)
 
 
@@ -64,8 +59,6 @@ class Jobs:
         self._store = store
         self._options = options
         self._wake = wake
-
-    # -- jobs ----------------------------------------------------------------------------------
 
     def create(self, request: Any) -> Any:
         """CreateJob."""
@@ -80,8 +73,8 @@ class Jobs:
         """GetJob."""
         return self._view(self._job(request.name))
 
-    def list(self, request: Any) -> Any:
-        """ListJobs."""
+    def page(self, request: Any) -> Any:
+        """ListJobs: one page."""
         parent = parse_location(request.parent, "parent")
         if request.order_by not in ORDERS:
             known = ", ".join(repr(order) for order in ORDERS if order)
@@ -108,40 +101,6 @@ class Jobs:
     def delete(self, request: Any) -> operations_pb2.Operation:
         """DeleteJob: an operation that is done when the job is gone."""
         return self._end(request, "delete", self._begin_to_delete)
-
-    # -- tasks ---------------------------------------------------------------------------------
-
-    def get_task(self, request: Any) -> Any:
-        """GetTask."""
-        name = parse_task(request.name, "name")
-        record = self._ledger.job(name.job)
-        row = self._store.task(record.uid, name.position) if record and name.position is not None else None
-        if record is None or row is None:
-            raise not_found(request.name)
-        events = self._ledger.task_events(record.uid, row.position, row.position)
-        return views.task_view(record, row.position, row.state, events)
-
-    def list_tasks(self, request: Any) -> Any:
-        """ListTasks, in the order of their indices."""
-        job, group = parse_task_group(request.parent, "parent")
-        record = self._ledger.job(job)
-        if record is None or group != TASK_GROUP:
-            raise not_found(request.parent)
-        matches = read_filter(request.filter, _TASK_FIELDS)
-        states = [ours for ours, name in TASK_STATES.items() if matches({"state": name, "status.state": name})]
-        size = page_size(request)
-        first = start_of(request)[0] if request.page_token else 0
-        rows = self._ledger.tasks(record.uid, states, first, size + 1)
-        response = ListTasksResponse()
-        if len(rows) > size:
-            response.next_page_token = next_token(request, [rows[size][0]])
-        if rows:
-            events: dict[int, list[Any]] = {}
-            for event in self._ledger.task_events(record.uid, rows[0][0], rows[:size][-1][0]):
-                events.setdefault(event.position, []).append(event)
-            for position, state in rows[:size]:
-                response.tasks.append(views.task_view(record, position, state, events.get(position, [])))
-        return response
 
     # -- within --------------------------------------------------------------------------------
 

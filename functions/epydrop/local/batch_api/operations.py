@@ -29,7 +29,7 @@ class Operations:
         """GetOperation."""
         return views.operation_view(self._operation(request.name))
 
-    def list(self, request: Any) -> operations_pb2.ListOperationsResponse:
+    def page(self, request: Any) -> operations_pb2.ListOperationsResponse:
         """ListOperations, oldest first."""
         if request.filter:
             raise invalid(Violation("filter", "operations cannot be filtered here"))

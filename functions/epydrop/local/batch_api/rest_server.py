@@ -1,4 +1,4 @@
-"""The API over HTTP with JSON: the paths of Google's own, each the same call as over gRPC."""
+"""The API over HTTP with JSON, by the rules that the protocol gives for each call."""
 
 from __future__ import annotations
 
@@ -8,13 +8,10 @@ import logging
 import re
 import socket
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import uvicorn
-from google.cloud.location import locations_pb2
-from google.longrunning import operations_pb2
 from google.protobuf import json_format
 from google.rpc import code_pb2
 from starlette.applications import Starlette
@@ -24,11 +21,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from epydrop.errors import WiredWrongly
-from epydrop.local.batch_api import messages
+from epydrop.local.batch_api.calls import Call
 from epydrop.local.batch_api.errors import ApiError, Violation, invalid
-from epydrop.local.batch_api.grpc_server import HOST, Call
-from epydrop.local.batch_api.jobs import Jobs
-from epydrop.local.batch_api.operations import Operations
+from epydrop.local.batch_api.grpc_server import HOST
 
 # What a query may carry beside the fields of the request: Google's system parameters, none of which matters here.
 _SYSTEM = re.compile(
@@ -38,42 +33,11 @@ _SYSTEM = re.compile(
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class _Rule:
-    """A path pattern of the protocol's HTTP rules: the star parts are the request's field ``into``."""
-
-    method: str
-    path: re.Pattern[str]
-    into: str
-    request: Any
-    call: Call
-    body: str = ""
-
-
 class RestApi:
-    """One answer for each request that a rule fits."""
+    """One answer for each request that the rule of a call fits."""
 
-    def __init__(self, jobs: Jobs, operations: Operations) -> None:
-        place = "projects/*/locations/*"
-        job, task_group, operation = f"{place}/jobs/*", f"{place}/jobs/*/taskGroups/*", f"{place}/operations/*"
-        self._rules = [
-            _rule("POST", f"{{parent={place}}}/jobs", messages.CreateJobRequest, jobs.create, "job"),
-            _rule("GET", f"{{parent={place}}}/jobs", messages.ListJobsRequest, jobs.list),
-            _rule("GET", f"{{name={job}}}", messages.GetJobRequest, jobs.get),
-            _rule("DELETE", f"{{name={job}}}", messages.DeleteJobRequest, jobs.delete),
-            _rule("POST", f"{{name={job}}}:cancel", messages.CancelJobRequest, jobs.cancel, "*"),
-            _rule("GET", f"{{parent={task_group}}}/tasks", messages.ListTasksRequest, jobs.list_tasks),
-            _rule("GET", f"{{name={task_group}/tasks/*}}", messages.GetTaskRequest, jobs.get_task),
-            _rule("GET", f"{{name={operation}}}", operations_pb2.GetOperationRequest, operations.get),
-            _rule("GET", f"{{name={place}}}/operations", operations_pb2.ListOperationsRequest, operations.list),
-            _rule("DELETE", f"{{name={operation}}}", operations_pb2.DeleteOperationRequest, operations.delete),
-            _rule(
-                "POST", f"{{name={operation}}}:cancel", operations_pb2.CancelOperationRequest, operations.cancel, "*"
-            ),
-            _rule("POST", f"{{name={operation}}}:wait", operations_pb2.WaitOperationRequest, operations.wait, "*"),
-            _rule("GET", "{name=projects/*}/locations", locations_pb2.ListLocationsRequest, operations.list_locations),
-            _rule("GET", f"{{name={place}}}", locations_pb2.GetLocationRequest, operations.get_location),
-        ]
+    def __init__(self, calls: Sequence[Call]) -> None:
+        self._rules = [(*_rule(call.http), call) for call in calls]
 
     def answer(self, method: str, path: str, query: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
         """The HTTP status and the JSON."""
@@ -88,11 +52,11 @@ class RestApi:
         return 200, json_format.MessageToJson(message, indent=2, use_integers_for_enums=as_numbers).encode()
 
     def _called(self, method: str, path: str, query: Mapping[str, str], body: bytes) -> Any:
-        for rule in self._rules:
-            found = rule.path.fullmatch(path) if rule.method == method else None
+        for verb, pattern, field, call in self._rules:
+            found = pattern.fullmatch(path) if verb == method else None
             if found is not None:
-                return rule.call(_request(rule, found[1], query, body))
-        raise ApiError(code_pb2.NOT_FOUND, f"{method} /{path} is no call of Cloud Batch v1")
+                return call.answer(_request(call, {field: found[1]}, query, body))
+        raise ApiError(code_pb2.NOT_FOUND, f"{method} /v1/{path} is no call of Cloud Batch v1")
 
 
 class RestServer:
@@ -129,30 +93,24 @@ def _application(api: RestApi) -> Starlette:
     return Starlette(routes=[Route("/v1/{path:path}", answer, methods=["GET", "POST", "DELETE", "PUT", "PATCH"])])
 
 
-def _rule(method: str, pattern: str, request: Any, call: Callable[[Any], Any], body: str = "") -> _Rule:
-    found = re.fullmatch(r"\{(\w+)=(.*)\}(.*)", pattern)
+def _rule(http: str) -> tuple[str, re.Pattern[str], str]:
+    """The verb, the path, and the field that its first group fills in."""
+    found = re.fullmatch(r"(\w+) \{(\w+)=(.*)\}(.*)", http)
     if found is None:
-        raise ValueError(f"{pattern!r} is no pattern like {{name=projects/*}}/jobs")
-    into, name, rest = found.groups()
-    path = re.compile("(" + name.replace("*", "[^/]+?") + ")" + re.escape(rest))
-    return _Rule(method, path, into, request, call, body)
+        raise ValueError(f"{http!r} is no rule like GET {{name=projects/*}}/jobs")
+    verb, field, name, rest = found.groups()
+    return verb, re.compile("(" + name.replace("*", "[^/]+?") + ")" + re.escape(rest)), field
 
 
-def _request(rule: _Rule, name: str, query: Mapping[str, str], body: bytes) -> Any:
-    """The request message out of path, query and body. Raises INVALID_ARGUMENT for what has no place in it."""
+def _request(call: Call, from_path: Mapping[str, str], query: Mapping[str, str], body: bytes) -> Any:
+    """The request message. Raises INVALID_ARGUMENT for what has no place in it."""
     fields: dict[str, Any] = {key: value for key, value in query.items() if not _SYSTEM.fullmatch(key)}
     try:
         content = json.loads(body) if body.strip() else {}
-    except ValueError as error:
-        raise invalid(Violation("body", f"is not JSON: {error}")) from error
-    if rule.body == "*":
-        fields.update(content)
-    elif rule.body:
-        fields[rule.body] = content
-    fields[rule.into] = name
-    try:
-        return json_format.ParseDict(fields, rule.request())
-    except json_format.ParseError as error:
+        if call.body:
+            fields.update(content if call.body == "*" else {call.body: content})
+        return json_format.ParseDict({**fields, **from_path}, call.request())
+    except (ValueError, json_format.ParseError) as error:
         raise invalid(Violation("body", str(error))) from error
 
 

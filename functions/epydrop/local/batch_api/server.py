@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from epydrop.errors import BadInput
+from epydrop.local.batch_api.calls import all_calls
 from epydrop.local.batch_api.chronicle import Chronicle
 from epydrop.local.batch_api.engine import Engine, launcher_for
 from epydrop.local.batch_api.grpc_server import HOST, serve_grpc
@@ -22,6 +23,7 @@ from epydrop.local.batch_api.options import ServerOptions
 from epydrop.local.batch_api.post import Post, default_publish
 from epydrop.local.batch_api.rest_server import RestApi, RestServer
 from epydrop.local.batch_api.tables import prepare
+from epydrop.local.batch_api.tasks import Tasks
 from epydrop.local.batch_api.work import Workbench
 from epydrop.local.database import Database
 from epydrop.local.event_queue import SqliteEventQueue
@@ -32,6 +34,7 @@ from epydrop.local.supervisor import Supervisor, log_folder
 from epydrop.local.supervisor_lock import SupervisorLock
 from epydrop.local.work import Work
 
+_BACKOFF = 0.1  # seconds; nobody waits for a machine here
 _GRACE = 2.0  # seconds for calls under way when it stops
 
 
@@ -74,10 +77,10 @@ def serve(options: ServerOptions) -> Iterator[Served]:
         engine.start()
         stack.callback(engine.close)
         ledger = Ledger(database)
-        jobs, operations = Jobs(ledger, store, options, engine.wake), Operations(ledger)
-        grpc_server, grpc_port = serve_grpc(jobs, operations, options.grpc_port)
+        calls = all_calls(Jobs(ledger, store, options, engine.wake), Tasks(ledger), Operations(ledger))
+        grpc_server, grpc_port = serve_grpc(calls, options.grpc_port)
         stack.callback(lambda: grpc_server.stop(_GRACE).wait())
-        rest_server = RestServer(RestApi(jobs, operations), options.rest_port)
+        rest_server = RestServer(RestApi(calls), options.rest_port)
         stack.callback(rest_server.close)
         yield Served(f"{HOST}:{grpc_port}", f"http://{HOST}:{rest_server.port}", engine, database.folder)
 
@@ -106,4 +109,5 @@ def _supervisor(store: JobStore, launcher: Launcher, options: ServerOptions, mis
         return workbench.prepare(job, uid, row.created, _of_job(mischief)(job))
 
     environment = {**base_environment(), **options.env}
-    return Supervisor(store, launcher, Options(cores=options.parallelism, env=environment), folder, work_of)
+    run = Options(cores=options.parallelism, env=environment, backoff=_BACKOFF)
+    return Supervisor(store, launcher, run, folder, work_of)
