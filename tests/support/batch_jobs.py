@@ -7,6 +7,7 @@ import uuid
 from pathlib import Path
 
 import grpc
+import psutil
 from google.api_core.client_options import ClientOptions
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import batch_v1
@@ -102,3 +103,11 @@ def tasks_of(client, job) -> list:
 def exit_codes(task) -> list[int]:
     """Of each try of a task that ended, in order."""
     return [event.task_execution.exit_code for event in task.status.status_events if "task_execution" in event]
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process does anything any more."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
