@@ -53,9 +53,26 @@ def end_recorded(pid: int, created_then: float | None) -> None:
         wait_gone([member for member, _ in members])
 
 
-def wait_gone(pids: Collection[int]) -> None:
-    """Waits until killed processes are gone; a zombie, which does nothing any more, counts as gone."""
-    deadline = time.monotonic() + _GONE_WITHIN
+def end_trees(pids: Collection[int], patience: float) -> None:
+    """Asks processes and all below them to end, and after so many seconds makes them."""
+    members: list[psutil.Process] = []
+    for pid in pids:
+        with suppress(*_GONE):
+            process = psutil.Process(pid)
+            members += [process, *process.children(recursive=True)]
+    for member in members:
+        with suppress(*_GONE):
+            member.terminate()
+    wait_gone([member.pid for member in members], patience)
+    for member in members:
+        with suppress(*_GONE):
+            member.kill()
+    wait_gone([member.pid for member in members])
+
+
+def wait_gone(pids: Collection[int], patience: float = _GONE_WITHIN) -> None:
+    """Waits until processes that were told to end are gone; a zombie, which does nothing any more, counts as gone."""
+    deadline = time.monotonic() + patience
     while any(_is_at_work(pid) for pid in pids) and time.monotonic() < deadline:
         time.sleep(0.01)
 

@@ -87,7 +87,7 @@ def _with(mischief: Mischief, word: str, value: str) -> Mischief:
         case "delay":
             return replace(mischief, delay=_seconds(value))
         case "seed":
-            return replace(mischief, seed=int(value))
+            return replace(mischief, seed=_whole(value))
         case "jobs":
             return replace(mischief, jobs=value)
     raise UnknownMischief(word, f"is no mischief; expected one of {WORDS}")
@@ -100,8 +100,8 @@ def _exit_code(word: str) -> int | None:
 
 def _tries(text: str) -> Iterator[tuple[int, int]]:
     """``0-3_7x2``: tasks 0 to 3 and 7, their first two tries each."""
-    indices, _, times = text.partition("x")
-    if times and not times.isdigit():
+    indices, has_times, times = text.partition("x")
+    if has_times and not times.isdigit():
         raise ValueError("expected a number of tries after the x, as in 0-3_7x2")
     for part in indices.split("_"):
         found = _RANGE.fullmatch(part)
@@ -119,6 +119,12 @@ def _hold(text: str) -> tuple[JobState, float | None]:
     if found is None:
         raise ValueError("expected queued, scheduled, or either for some time, as in queued-30s")
     return JobState(found[1].upper()), _seconds(found[2]) if found[2] else None
+
+
+def _whole(text: str) -> int:
+    if not text.isdigit():
+        raise ValueError("expected a whole number")
+    return int(text)
 
 
 def _probability(text: str) -> float:

@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from epydrop.local import task_process
@@ -94,24 +93,13 @@ def _waited(step: Step, process: subprocess.Popen[bytes]) -> int:
 
 
 def _end_trees(processes: Sequence[subprocess.Popen[bytes]]) -> None:
-    """Asks processes and all that they started to end, and then makes them."""
-    if not processes:
-        return
-    import psutil  # noqa: PLC0415 - most tasks never need it, and each would pay for it
+    """Ends processes and all that they started."""
+    if processes:
+        from epydrop.local.processes import end_trees  # noqa: PLC0415 - most tasks never need it
 
-    members = []
+        end_trees([process.pid for process in processes], _PATIENCE)
     for process in processes:
-        with suppress(psutil.NoSuchProcess):
-            parent = psutil.Process(process.pid)
-            members += [*parent.children(recursive=True), parent]
-    for member in members:
-        with suppress(psutil.NoSuchProcess):
-            member.terminate()
-    _, alive = psutil.wait_procs(members, timeout=_PATIENCE)
-    for member in alive:
-        with suppress(psutil.NoSuchProcess):
-            member.kill()
-    psutil.wait_procs(alive)
+        process.wait()
 
 
 def _variables(step: Step, secrets: Mapping[str, str]) -> dict[str, str]:
