@@ -18,7 +18,7 @@ _PAGE = 200
 _REQUESTS_KEPT = 3600.0  # seconds; CreateJobRequest.request_id: at least 60 minutes
 
 _JOBS = (
-    "SELECT b.*, j.state, j.spec, b.location || '/jobs/' || b.job_id AS place"
+    "SELECT b.*, j.state, j.detail, j.spec, b.location || '/jobs/' || b.job_id AS place"
     " FROM batch_jobs b JOIN jobs j ON j.job_id = b.uid"
 )
 # By what a list can be ordered: the column, and whether it descends. The uid settles ties.
@@ -38,6 +38,7 @@ class JobRecord:
     uid: str
     name: JobName
     state: JobState
+    detail: str  # the supervisor's last words about it
     created: float
     updated: float
     run_began: float | None
@@ -218,6 +219,7 @@ def _job_record(row: Any) -> JobRecord:
         uid=row["uid"],
         name=JobName(Location(row["project"], row["location"]), row["job_id"]),
         state=JobState(row["state"]),
+        detail=row["detail"],
         created=row["created"],
         updated=row["updated"],
         run_began=row["run_began"],

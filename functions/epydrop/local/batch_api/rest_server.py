@@ -107,6 +107,8 @@ def _request(call: Call, from_path: Mapping[str, str], query: Mapping[str, str],
     fields: dict[str, Any] = {key: value for key, value in query.items() if not _SYSTEM.fullmatch(key)}
     try:
         content = json.loads(body) if body.strip() else {}
+        if not isinstance(content, dict):
+            raise invalid(Violation("body", f"is JSON, but no object: {content!r:.50}"))
         if call.body:
             fields.update(content if call.body == "*" else {call.body: content})
         return json_format.ParseDict({**fields, **from_path}, call.request())

@@ -49,8 +49,8 @@ def job_view(
     status.run_duration.CopyFrom(_run_duration(record))
     for event in events:
         words = f"Job state is set from {event.before} to {event.state} for job {record.name}."
-        if event.state == JobState.FAILED and failure is not None:
-            words += f" {_failure(record, *failure)}"
+        if event.state == JobState.FAILED:
+            words += f" {_failure(record, *failure) if failure else record.detail}"
         status.status_events.add(type_=_CHANGED, description=words, event_time=_timestamp(event.moment))
     group = status.task_groups[TASK_GROUP]
     for ours, theirs in TASK_STATES.items():
