@@ -13,18 +13,9 @@ from google.cloud import batch_v1
 from google.cloud.batch_v1.services.batch_service.transports import BatchServiceGrpcAsyncIOTransport
 from google.cloud.location import locations_pb2
 from google.longrunning import operations_pb2
-from support.batch_jobs import a_job, container, finished, ran, script, state_of, tasks_of, until
+from support.batch_jobs import a_job, container, finished, ran, script, state_of, tasks_of, until, violations
 
 SLOW = "sleep 600"
-
-
-def violations(error) -> dict[str, str]:
-    """The fields that an error names, over whichever transport it came."""
-    (detail,) = error.details
-    if isinstance(detail, dict):
-        return {violation["field"]: violation["description"] for violation in detail["fieldViolations"]}
-    return {violation.field: violation.description for violation in detail.field_violations}
-
 
 # -- create and get ------------------------------------------------------------------------------
 

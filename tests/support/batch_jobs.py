@@ -105,6 +105,14 @@ def exit_codes(task) -> list[int]:
     return [event.task_execution.exit_code for event in task.status.status_events if "task_execution" in event]
 
 
+def violations(error) -> dict[str, str]:
+    """The fields that an error names, over whichever transport it came."""
+    (detail,) = error.details
+    if isinstance(detail, dict):
+        return {violation["field"]: violation["description"] for violation in detail["fieldViolations"]}
+    return {violation.field: violation.description for violation in detail.field_violations}
+
+
 def is_alive(pid: int) -> bool:
     """Whether a process does anything any more."""
     try:
