@@ -163,6 +163,14 @@ def test_variables_among_the_options_of_a_container_are_set(log_of):
     assert log_of(runnable) == "1 2 3\n"
 
 
+def test_a_folder_of_this_machine_stands_in_for_a_volume(log_of, tmp_path):
+    """If it is where the volume would be mounted."""
+    (tmp_path / "data").write_text("here\n")
+    volumes = [{"gcs": {"remote_path": "bucket"}, "mount_path": str(tmp_path)}]
+
+    assert log_of(container("cat", f"{tmp_path}/data", volumes=[f"/a:{tmp_path}:ro"]), volumes=volumes) == "here\n"
+
+
 def test_a_task_works_in_an_empty_folder(log_of):
     """Which is gone when it ends."""
     folder = Path(log_of("pwd; ls -A | wc -l; touch something").splitlines()[0])

@@ -49,10 +49,10 @@ def script(text: str, **changes) -> dict:
     return {"script": {"text": text}, **changes}
 
 
-def container(*commands: str, image_uri: str = "image", entrypoint: str = "", options: str = "", **changes) -> dict:
-    """A runnable that runs a container."""
-    fields = {"image_uri": image_uri, "commands": list(commands), "entrypoint": entrypoint, "options": options}
-    return {"container": fields, **changes}
+def container(*commands: str, **changes) -> dict:
+    """A runnable that runs a container; ``changes`` are of the container or of the runnable."""
+    own = {name: changes.pop(name) for name in list(changes) if name in batch_v1.Runnable.Container.meta.fields}
+    return {"container": {"image_uri": "image", "commands": list(commands), **own}, **changes}
 
 
 def a_job(*runnables: dict | str, tasks: int = 1, labels: dict | None = None, **changes) -> dict:

@@ -94,17 +94,15 @@ def batch_api(
         rest_port=rest_port,
         env=_pairs(env, "--env"),
         secrets=_secrets(secrets),
-        entrypoints={
-            image: tuple(shlex.split(command)) for image, command in _pairs(entrypoint, "--entrypoint").items()
-        },
+        entrypoints=_commands(entrypoint),
         preload=tuple(preload or ()),
         mischief=_pairs(mischief, "--mischief"),
         parallelism=parallelism or usable_cores(),
     )
-    stopped = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
     with serve(options) as served:
+        stopped = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stopped.set())
         print(_welcome(options, served), flush=True)
         while not stopped.wait(_LOOK_EVERY):
             if served.engine.failure is not None:
@@ -147,6 +145,16 @@ def _pairs(words: list[str] | None, option: str) -> dict[str, str]:
             raise BadInput(Problem(f"{option} {word!r} is no pair joined by '='"))
         pairs[name] = value
     return pairs
+
+
+def _commands(words: list[str] | None) -> dict[str, tuple[str, ...]]:
+    commands = {}
+    for image, command in _pairs(words, "--entrypoint").items():
+        try:
+            commands[image] = tuple(shlex.split(command))
+        except ValueError as error:
+            raise BadInput(Problem(f"--entrypoint {command!r} cannot be split into words: {error}")) from error
+    return commands
 
 
 def _secrets(file: Path | None) -> dict[str, str]:

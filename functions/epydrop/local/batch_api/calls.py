@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +12,7 @@ from google.cloud.location import locations_pb2
 from google.longrunning import operations_pb2
 
 from epydrop.local.batch_api import messages
+from epydrop.local.batch_api.errors import ApiError
 from epydrop.local.batch_api.jobs import Jobs
 from epydrop.local.batch_api.operations import Operations
 from epydrop.local.batch_api.tasks import Tasks
@@ -22,6 +25,9 @@ _PLACE = "projects/*/locations/*"
 _JOB = f"{_PLACE}/jobs/*"
 _GROUP = f"{_JOB}/taskGroups/*"
 _OPERATION = f"{_PLACE}/operations/*"
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,18 @@ class Call:
     request: Any
     answer: Callable[[Any], Any]
     body: str = ""
+
+    def reply_to(self, request: Any) -> Any:
+        """The answer, with a line in the log for those who debug. Raises ApiError."""
+        what = getattr(request, "name", "") or getattr(request, "parent", "")
+        began = time.perf_counter()
+        try:
+            reply = self.answer(request)
+        except ApiError as error:
+            log.debug("%s %s: %s", self.method, what, error)
+            raise
+        log.debug("%s %s: %.1f ms", self.method, what, (time.perf_counter() - began) * 1000)
+        return reply
 
 
 def all_calls(jobs: Jobs, tasks: Tasks, operations: Operations) -> list[Call]:

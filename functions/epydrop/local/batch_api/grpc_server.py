@@ -43,7 +43,7 @@ def _handler(call: Call) -> grpc.RpcMethodHandler:
 
     def answer(request: Any, context: grpc.ServicerContext) -> Any:
         try:
-            return call.answer(request)
+            return call.reply_to(request)
         except ApiError as error:
             status = error.status
         except Exception:

@@ -55,7 +55,7 @@ class RestApi:
         for verb, pattern, field, call in self._rules:
             found = pattern.fullmatch(path) if verb == method else None
             if found is not None:
-                return call.answer(_request(call, {field: found[1]}, query, body))
+                return call.reply_to(_request(call, {field: found[1]}, query, body))
         raise ApiError(code_pb2.NOT_FOUND, f"{method} /v1/{path} is no call of Cloud Batch v1")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from epydrop.local.batch_api.docker_options import DockerOptions, UnknownOption
@@ -20,8 +21,8 @@ def unsupported(job: Any, options: ServerOptions) -> Iterator[Violation]:
     for name in ("require_hosts_file", "permissive_ssh"):
         if getattr(group, name):
             yield Violation(f"{at}.{name}", _NOT_HERE)
-    if group.task_spec.volumes:
-        yield Violation(f"{at}.task_spec.volumes", f"{_NOT_HERE}: nothing is mounted; use paths of this machine")
+    for n, volume in enumerate(group.task_spec.volumes):
+        yield from _mount(volume.mount_path, f"{at}.task_spec.volumes[{n}].mount_path")
     if job.logs_policy.destination == LogsPolicy.PATH:
         yield Violation("job.logs_policy.destination", f"PATH {_NOT_HERE}: logs are in the folder of its state")
     yield from _environment(group.task_spec.environment, f"{at}.task_spec.environment", options.secrets)
@@ -49,14 +50,20 @@ def _container(container: Any, at: str, options: ServerOptions) -> Iterator[Viol
             "the image is not pulled, so what it runs by itself is unknown: give commands, or entrypoint, "
             f"or start the emulator with --entrypoint '{container.image_uri}=COMMAND'",
         )
-    if container.volumes:
-        yield Violation(f"{at}.volumes", f"{_NOT_HERE}: nothing is mounted; use paths of this machine")
+    for n, volume in enumerate(container.volumes):
+        yield from _mount(volume.split(":")[1] if ":" in volume else volume, f"{at}.volumes[{n}]")
     if container.block_external_network:
         yield Violation(f"{at}.block_external_network", _NOT_HERE)
     try:
         DockerOptions.of(container)
     except UnknownOption as error:
         yield Violation(f"{at}.options", str(error))
+
+
+def _mount(path: str, field: str) -> Iterator[Violation]:
+    """Nothing is mounted, but a path that is there already can stand in for what would be."""
+    if not Path(path).exists():
+        yield Violation(field, f"nothing is mounted here: make {path!r} on this machine, to stand in for the volume")
 
 
 def _environment(environment: Any, at: str, secrets: Mapping[str, str]) -> Iterator[Violation]:
