@@ -304,6 +304,8 @@ def test_a_list_is_ordered(client, place, order, expected):
         ("state!=FAILED AND labels.team=flu", ["good"]),
         ("labels.team=flu OR labels.team=covid", ["bad", "good"]),
         ("NOT labels.team=flu", ["bad"]),
+        ("-state=FAILED", ["good"]),
+        ("name=projects/*", ["bad", "good"]),
         ("labels:team", ["bad", "good"]),
         ("labels.none:*", []),
         ("name:jobs/goo", ["good"]),
@@ -345,6 +347,8 @@ def test_a_list_of_all_locations_is_whole(client, place):
         ({"filter": "(" * 1000}, "filter"),
         ({"page_size": -1}, "page_size"),
         ({"page_token": "x"}, "page_token"),
+        ({"page_token": "Nw=="}, "page_token"),
+        ({"page_token": "WyIiXQ=="}, "page_token"),
     ],
 )
 def test_a_question_that_makes_no_sense_is_refused(client, place, question, field):

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from google.api_core import exceptions
 from google.cloud import batch_v1
 from google.longrunning import operations_pb2
 from support.batch_jobs import (
@@ -158,6 +159,30 @@ def test_jobs_of_another_version_are_refused(server, tmp_path):
 
     with pytest.raises(WiredWrongly, match="version 99"), server():
         pass
+
+
+def test_a_module_that_cannot_be_preloaded_is_told_at_once(server):
+    """Before anything is served."""
+    with pytest.raises(WiredWrongly, match="no_such_module"), server(preload=("no_such_module",)):
+        pass
+
+
+def test_a_server_whose_tasks_cannot_be_run_says_so(server, monkeypatch):
+    """To whoever creates a job, and at the end."""
+
+    def fail(self, timeout):
+        raise WiredWrongly("the disk is gone")
+
+    monkeypatch.setattr("epydrop.local.supervisor.Supervisor.tend", fail)
+
+    def use():
+        with server() as served:
+            until(lambda: served.engine.failure)
+            with pytest.raises(exceptions.ServiceUnavailable, match="the disk is gone"):
+                grpc_client(served).create_job(parent=PLACE, job=a_job())
+
+    with pytest.raises(WiredWrongly, match="the disk is gone"):
+        use()
 
 
 def test_a_server_ends_soon_whatever_runs(server):

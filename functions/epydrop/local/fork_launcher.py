@@ -46,6 +46,11 @@ class ForkLauncher:
         self._lock = lock
         self._lifeline = self._lifeline or os.pipe()
 
+    def warm_up(self) -> None:
+        """Starts the server, which imports the tasks' code."""
+        if self._channel is None:
+            self._start_server()
+
     def start(self, launch: Launch) -> int:
         """Asks the server for a process; starts the server first if there is none."""
         request = {

@@ -43,6 +43,9 @@ class Launcher(Protocol):
     def open(self, lock: int) -> None:
         """Makes ready; the file ``lock`` stays open in every process started, so that it is locked while one lives."""
 
+    def warm_up(self) -> None:
+        """Does now what else the first start would wait for. Raises WiredWrongly."""
+
     def start(self, launch: Launch) -> int:
         """Starts a process and returns its id, which is also that of its group. Raises TryAgain, WiredWrongly."""
 
@@ -65,6 +68,9 @@ class SpawnLauncher:
         """Makes the pipe whose closing, by whatever end of this process, is the end of the tasks."""
         self._lock = lock
         self._lifeline = self._lifeline or os.pipe()
+
+    def warm_up(self) -> None:
+        """There is nothing to do before."""
 
     def start(self, launch: Launch) -> int:
         """Starts the command by way of ``task_process``, which watches the pipe."""

@@ -49,7 +49,7 @@ class RunningTask:
             signal_group(self.pid, signal.SIGKILL)
             self.kill_at = now + grace  # again, should it take so long to die
         elif self.verdict is None and now >= self.deadline:
-            self.note(f"killed: it ran for {self.work.max_run_duration:g} s, the limit of max_run_duration")
+            self.note(f"killed: it ran for {self.work.max_run_duration:.10g} s, the limit of max_run_duration")
             self.verdict = TaskExit.TIMED_OUT
             self.terminate(now, grace)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 
 from epydrop.jobs import JobState
@@ -15,11 +15,15 @@ JOB = -1  # the position of the events of the job itself
 
 
 class Chronicle(Witness):
-    """Writes in the transaction of each change, so that nothing is told that is not so."""
+    """Writes in the transaction of each change, so that nothing is told that is not so.
 
-    def __init__(self, database: Database, notices: Notices) -> None:
+    ``clear`` is called with the uid of a job whose tasks will not run any more.
+    """
+
+    def __init__(self, database: Database, notices: Notices, clear: Callable[[str], None]) -> None:
         self._database = database
         self._notices = notices
+        self._clear = clear
 
     def job_changed(self, change: JobChange) -> None:
         """The event, the times, and the end of the operations that waited for this state."""
@@ -41,6 +45,7 @@ class Chronicle(Witness):
                 self._add([(change.uid, JOB, change.moment, change.after, change.before, 0, None, None)])
             if is_end:
                 self._end_operations(change.uid, change.moment)
+                self._clear(change.uid)
             self._notices.job_changed(change)
 
     def tasks_changed(self, rows: Sequence[TaskRow]) -> None:
@@ -58,6 +63,7 @@ class Chronicle(Witness):
             connection.execute("DELETE FROM batch_events WHERE uid = ?", (job_id,))
             connection.execute("DELETE FROM batch_jobs WHERE uid = ?", (job_id,))
             self._end_operations(job_id, time.time())
+            self._clear(job_id)
 
     def _add(self, events: Iterable[tuple[object, ...]]) -> None:
         with self._database.transaction() as connection:

@@ -7,6 +7,7 @@ import platform
 import threading
 
 from epydrop.errors import TryAgain
+from epydrop.local.batch_api.errors import unavailable
 from epydrop.local.batch_api.options import ServerOptions
 from epydrop.local.fork_launcher import ForkLauncher
 from epydrop.local.launchers import Launcher, SpawnLauncher
@@ -35,13 +36,15 @@ class Engine:
         self._thread.start()
 
     def wake(self) -> None:
-        """Looks for new jobs at once."""
+        """Looks for new jobs at once. Raises ApiError when nobody will."""
         self._bell.set()
+        if self.failure is not None:
+            raise unavailable(f"the tasks are not run any more: {self.failure}")
 
     def close(self) -> None:
         """Ends the tasks; they wait for the next server, at no cost to their retries."""
         self._closing.set()
-        self.wake()
+        self._bell.set()
         self._thread.join()
         self._supervisor.close()
 

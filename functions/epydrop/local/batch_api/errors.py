@@ -78,3 +78,8 @@ def failed_precondition(message: str) -> ApiError:
 def unimplemented(message: str) -> ApiError:
     """UNIMPLEMENTED: the emulator does not do this."""
     return ApiError(code_pb2.UNIMPLEMENTED, message)
+
+
+def unavailable(message: str) -> ApiError:
+    """UNAVAILABLE: the emulator has lost what it needs."""
+    return ApiError(code_pb2.UNAVAILABLE, message)

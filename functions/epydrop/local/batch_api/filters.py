@@ -74,16 +74,19 @@ class _Reader:
         return tests[0] if len(tests) == 1 else lambda fields: all(test(fields) for test in tests)
 
     def _term(self) -> Test:
-        token = self._take()
-        if token in {"NOT", "-"}:
+        word = self._take()
+        if word == "NOT":
             inner = self._term()
             return lambda fields: not inner(fields)
-        if token == _OPENS:
+        if word.startswith("-"):
+            negated = self._test(word[1:])
+            return lambda fields: not negated(fields)
+        if word == _OPENS:
             inner = self._either()
             if self._take() != ")":
                 raise _wrong("expected ')'")
             return inner
-        return self._test(token)
+        return self._test(word)
 
     def _test(self, field: str) -> Test:
         relation = self._take()

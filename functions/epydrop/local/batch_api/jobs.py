@@ -81,16 +81,19 @@ class Jobs:
             raise invalid(Violation("order_by", f"got {request.order_by!r}, expected one of {known}"))
         matches = read_filter(request.filter, _JOB_FIELDS)
         size = page_size(request)
-        response = ListJobsResponse()
+        after = start_of(request, (float, str), str)
+        response, length = ListJobsResponse(), 0
         column, _ = ORDERS[request.order_by]
         last: list[Any] = []
-        for record in self._ledger.jobs(parent, request.order_by, start_of(request)):
+        for record in self._ledger.jobs(parent, request.order_by, after):
             if not matches(_fields(record)):
                 continue
-            if len(response.jobs) == size or response.ByteSize() > MAX_BYTES:
+            if len(response.jobs) == size or length > MAX_BYTES:
                 response.next_page_token = next_token(request, last)
                 break
-            response.jobs.append(self._view(record))
+            job = self._view(record)
+            response.jobs.append(job)
+            length += job.ByteSize()
             last = [getattr(record, column), record.uid]
         return response
 

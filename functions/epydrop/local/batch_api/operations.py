@@ -34,7 +34,7 @@ class Operations:
         if request.filter:
             raise invalid(Violation("filter", "operations cannot be filtered here"))
         size = page_size(request)
-        after = start_of(request)[0] if request.page_token else ""
+        (after,) = start_of(request, str) or [""]
         found = self._ledger.operations(parse_location(request.name, "name"), after, size + 1)
         response = operations_pb2.ListOperationsResponse(operations=map(views.operation_view, found[:size]))
         if len(found) > size:

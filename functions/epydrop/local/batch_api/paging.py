@@ -28,14 +28,17 @@ def next_token(request: Message, last: list[Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps([_question(request), *last]).encode()).decode()
 
 
-def start_of(request: Any) -> list[Any]:
-    """What ``next_token`` was given, or nothing for the first page. Raises INVALID_ARGUMENT."""
+def start_of(request: Any, *kinds: type | tuple[type, ...]) -> list[Any]:
+    """What ``next_token`` was given, of these types, or nothing for the first page. Raises INVALID_ARGUMENT."""
     if not request.page_token:
         return []
     try:
         question, *last = json.loads(base64.urlsafe_b64decode(request.page_token.encode()))
-    except ValueError as error:
-        raise invalid(Violation("page_token", "is none that this server gave")) from error
+        is_ours = len(last) == len(kinds) and all(map(isinstance, last, kinds))
+    except (ValueError, TypeError):
+        is_ours = False
+    if not is_ours:
+        raise invalid(Violation("page_token", "is none that this server gave"))
     if question != _question(request):
         raise invalid(Violation("page_token", "was given for another question: another parent, filter or order"))
     return list(last)

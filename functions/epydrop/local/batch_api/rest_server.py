@@ -30,6 +30,8 @@ _SYSTEM = re.compile(
     r"\$.*|alt|prettyPrint|fields|key|access_token|oauth_token|quotaUser|callback|uploadType|upload_protocol"
 )
 
+_GRACE = 2  # seconds for calls under way when it stops
+
 log = logging.getLogger(__name__)
 
 
@@ -63,12 +65,19 @@ class RestServer:
     """uvicorn on a thread of its own. Raises WiredWrongly when the port is taken."""
 
     def __init__(self, api: RestApi, port: int) -> None:
+        # Named as TCP, or asyncio would not turn off the waiting for more to send, 40 ms for each answer.
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
-            self._socket = socket.create_server((HOST, port))
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._socket.bind((HOST, port))
+            self._socket.listen()
         except OSError as error:
+            self._socket.close()
             raise WiredWrongly(f"port {port} of {HOST} is taken; give another --rest-port, or 0 for any") from error
         self.port: int = self._socket.getsockname()[1]
-        config = uvicorn.Config(_application(api), log_config=None, access_log=False, lifespan="off")
+        config = uvicorn.Config(
+            _application(api), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=2
+        )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._serve, name="batch-api-rest", daemon=True)
         self._thread.start()

@@ -87,7 +87,7 @@ def _waited(step: Step, process: subprocess.Popen[bytes]) -> int:
     try:
         return _exit_code(process.wait(step.timeout))
     except subprocess.TimeoutExpired:
-        _say(f"{step.name} ran for {step.timeout:g} s, the limit of its timeout")
+        _say(f"{step.name} ran for {step.timeout:.10g} s, the limit of its timeout")
         _end_trees([process])
         return _TIMED_OUT
 

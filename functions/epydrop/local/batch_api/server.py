@@ -57,25 +57,16 @@ def serve(options: ServerOptions) -> Iterator[Served]:
     """Serves the Batch API until the block ends; then running tasks end, and wait for the next server.
 
     Raises WiredWrongly for a port that is taken or a folder that cannot hold the state, TryAgain when another
-    server has the folder, BadInput for mischief that is none.
+    server has the folder, BadInput for mischief that is none; at the end, what stopped the tasks from being run.
     """
     with ExitStack() as stack:
-        mischief = _mischief(options)
         database = Database(options.state)
         stack.callback(database.close)
         prepare(database)
-        lock = SupervisorLock(database.folder / "supervisor.lock")
-        handle = lock.take()
-        stack.callback(lock.release)
         post = Post(SqliteEventQueue(database), options.publish or default_publish(options.state))
+        store, engine = _engine(stack, database, post.ring, options)
         post.start()
         stack.callback(post.close)
-        store = JobStore(database, Chronicle(database, Notices(database, _of_job(mischief), post.ring)))
-        launcher = launcher_for(options)
-        launcher.open(handle)
-        engine = Engine(_supervisor(store, launcher, options, mischief))
-        engine.start()
-        stack.callback(engine.close)
         ledger = Ledger(database)
         calls = all_calls(Jobs(ledger, store, options, engine.wake), Tasks(ledger), Operations(ledger))
         grpc_server, grpc_port = serve_grpc(calls, options.grpc_port)
@@ -83,6 +74,29 @@ def serve(options: ServerOptions) -> Iterator[Served]:
         rest_server = RestServer(RestApi(calls), options.rest_port)
         stack.callback(rest_server.close)
         yield Served(f"{HOST}:{grpc_port}", f"http://{HOST}:{rest_server.port}", engine, database.folder)
+        if engine.failure is not None:
+            raise engine.failure
+
+
+def _engine(
+    stack: ExitStack, database: Database, ring: Callable[[], None], options: ServerOptions
+) -> tuple[JobStore, Engine]:
+    """The jobs of the folder, which nobody else may have, and what runs their tasks."""
+    mischief = _mischief(options)
+    lock = SupervisorLock(database.folder / "supervisor.lock")
+    handle = lock.take()
+    stack.callback(lock.release)
+    workbench = Workbench(database.folder / "plans", options)
+    notices = Notices(database, _of_job(mischief), ring)
+    store = JobStore(database, Chronicle(database, notices, workbench.clear))
+    launcher = launcher_for(options)
+    stack.callback(launcher.close)
+    launcher.open(handle)
+    launcher.warm_up()
+    engine = Engine(_supervisor(store, launcher, options, _work_of(store, workbench, mischief)))
+    engine.start()
+    stack.callback(engine.close)
+    return store, engine
 
 
 def _mischief(options: ServerOptions) -> Mischief:
@@ -97,10 +111,7 @@ def _of_job(mischief: Mischief) -> Callable[[Any], Mischief]:
     return lambda job: mischief.of_job(job.name.rsplit("/", 1)[-1], job.labels)
 
 
-def _supervisor(store: JobStore, launcher: Launcher, options: ServerOptions, mischief: Mischief) -> Supervisor:
-    folder = store.database.folder
-    workbench = Workbench(folder / "plans", options)
-
+def _work_of(store: JobStore, workbench: Workbench, mischief: Mischief) -> Callable[[str], Work]:
     def work_of(uid: str) -> Work:
         row = store.job(uid)
         if row is None:
@@ -108,6 +119,12 @@ def _supervisor(store: JobStore, launcher: Launcher, options: ServerOptions, mis
         job = Job.FromString(row.spec)
         return workbench.prepare(job, uid, row.created, _of_job(mischief)(job))
 
+    return work_of
+
+
+def _supervisor(
+    store: JobStore, launcher: Launcher, options: ServerOptions, work_of: Callable[[str], Work]
+) -> Supervisor:
     environment = {**base_environment(), **options.env}
     run = Options(cores=options.parallelism, env=environment, backoff=_BACKOFF)
-    return Supervisor(store, launcher, run, folder, work_of)
+    return Supervisor(store, launcher, run, store.database.folder, work_of)

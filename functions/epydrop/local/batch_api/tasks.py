@@ -40,7 +40,7 @@ class Tasks:
             raise not_found(request.parent)
         matches = read_filter(request.filter, _FIELDS)
         states = [ours for ours, name in TASK_STATES.items() if matches({"state": name, "status.state": name})]
-        first = start_of(request)[0] if request.page_token else 0
+        (first,) = start_of(request, int) or [0]
         size = page_size(request)
         rows = self._ledger.tasks(record.uid, states, first, size + 1)
         response = ListTasksResponse(tasks=self._views(record, rows[:size]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -57,6 +58,10 @@ class Workbench:
             hold=_hold(mischief, created),
             trouble=mischief.trouble,
         )
+
+    def clear(self, uid: str) -> None:
+        """Removes what was made ready."""
+        shutil.rmtree(self._folder / uid, ignore_errors=True)
 
     def _steps(self, runnables: Sequence[Any], folder: Path) -> list[Step]:
         steps = [self._step(runnable, n, folder) for n, runnable in enumerate(runnables)]
