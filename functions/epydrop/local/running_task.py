@@ -8,11 +8,14 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from epydrop.errors import ExitCode
 from epydrop.jobs import TaskExit
 from epydrop.local.job_store import TaskRow
 from epydrop.local.processes import signal_group
 from epydrop.local.task_process import report_of
 from epydrop.local.work import Work
+
+_MIB = 1024 * 1024
 
 
 @dataclass
@@ -52,6 +55,13 @@ class RunningTask:
             self.note(f"killed: it ran for {self.work.max_run_duration:.10g} s, the limit of max_run_duration")
             self.verdict = TaskExit.TIMED_OUT
             self.terminate(now, grace)
+
+    def enforce_memory(self, used: int) -> None:
+        """Ends it at once when all its processes together use more bytes than it may."""
+        limit = self.work.memory_mib
+        if used > limit * _MIB and self.verdict is None:
+            self.note(f"killed: it used {used / _MIB:.0f} MiB of memory, its limit is {limit} MiB (memory_mib)")
+            self.kill(ExitCode.OUT_OF_MEMORY)
 
     def terminate(self, now: float, grace: float) -> None:
         """Asks it to end, once."""

@@ -24,9 +24,6 @@ from epydrop.local.options import Options
 from epydrop.local.running_task import RunningTask
 from epydrop.local.work import Work
 
-_MIB = 1024 * 1024
-
-
 _GIVEN_UP = (JobState.CANCELLATION_IN_PROGRESS, JobState.DELETION_IN_PROGRESS)
 
 
@@ -140,15 +137,8 @@ class Supervisor:
             task.enforce(now, self._options.grace)
         if self._tasks and now >= self._sampled + self._options.sample_every:
             self._sampled = now
-            self._enforce_memory()
-
-    def _enforce_memory(self) -> None:
-        for pid, used in processes.memory_of(self._tasks.keys()).items():
-            task = self._tasks[pid]
-            limit = task.work.memory_mib
-            if used > limit * _MIB and task.verdict is None:
-                task.note(f"killed: it used {used / _MIB:.0f} MiB of memory, its limit is {limit} MiB (memory_mib)")
-                task.kill(ExitCode.OUT_OF_MEMORY)
+            for pid, used in processes.memory_of(self._tasks.keys()).items():
+                self._tasks[pid].enforce_memory(used)
 
     def _start(self) -> list[TaskRow]:
         started: list[TaskRow] = []
