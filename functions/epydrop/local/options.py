@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from epydrop.local.trouble import Trouble
+from epydrop.names import Stage, parse_job_id
 
 _INHERITED = re.compile(
     r"PATH|HOME|USER|LOGNAME|LANG|LANGUAGE|LC_\w+|TZ|PYTHONPATH|VIRTUAL_ENV|SSL_CERT_\w+|REQUESTS_CA_BUNDLE"
@@ -45,6 +46,12 @@ class Options:
     grace: float = 2.0
     sample_every: float = 0.2
     trouble: Trouble = field(default_factory=Trouble)
+
+    def env_of(self, job_id: str) -> dict[str, str]:
+        """The variables for each task of this job."""
+        name = parse_job_id(job_id)
+        own = self.builder_env if name is not None and name.stage is Stage.BUILDER else {}
+        return {**self.env, **own}
 
     def pause_after(self, retry: int) -> float:
         """Seconds between the end of a try, counted from 0, and the begin of the next."""

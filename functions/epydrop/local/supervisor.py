@@ -168,7 +168,8 @@ class Supervisor:
         return replace(row, state=kept.RUNNING, pid=pid, pid_created=processes.created(pid), started=time.time())
 
     def _environment(self, work: Work, row: TaskRow, cwd: Path) -> dict[str, str]:
-        return {**self._options.env, **work.environment(row.position, row.retry), "TMPDIR": str(cwd)}
+        env = self._options.env_of(work.job_id)
+        return {**env, **work.environment(row.position, row.retry), "TMPDIR": str(cwd)}
 
     def _outcome(self, task: RunningTask, end: Ended) -> TaskRow:
         """What is recorded of a try that ended; one to be tried again is put back into its job."""

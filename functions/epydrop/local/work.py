@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from epydrop.jobs import JobSpec, JobState
 from epydrop.local.options import Options
 from epydrop.local.trouble import Trouble
-from epydrop.names import Stage, parse_job_id
 
 
 @dataclass(frozen=True)
@@ -65,15 +64,13 @@ class Work:
 
 
 def work_of(spec: JobSpec, options: Options) -> Work:
-    """The work of one of our own jobs: what only builders may see is for those of the builder."""
-    name = parse_job_id(spec.job_id)
-    own = options.builder_env if name is not None and name.stage is Stage.BUILDER else {}
+    """The work of one of our own jobs, whose stages share the cores."""
     return Work(
         job_id=spec.job_id,
         task_count=spec.task_count,
         parallelism=spec.parallelism,
         command=spec.command,
-        env={**own, **spec.env, "EPYDROP_CORES": str(options.cores)},
+        env={**spec.env, "EPYDROP_CORES": str(options.cores)},
         memory_mib=spec.resources.memory_mib,
         max_run_duration=spec.resources.max_run_duration,
         retries=Retries(spec.max_task_retries, frozenset(spec.retried_exit_codes)),
