@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
 PIP := .venv/bin/python -m pip install --disable-pip-version-check -q
 UV_COMPILE := .venv/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 \
-	--no-emit-index-url --no-emit-find-links --no-strip-extras --custom-compile-command "make lock" $(UPGRADE) pyproject.toml
+	--no-emit-index-url --no-emit-find-links --no-strip-extras --custom-compile-command "make lock" $(UPGRADE)
 
 MADE := .venv/.made
 LOCAL := .venv/.local
@@ -59,11 +59,14 @@ format: $(DEV) ## Format the code and mend what can be mended
 # The smaller locks take their versions from the dev lock, so all of them agree.
 .PHONY: lock
 lock: $(DEV) ## Lock the dependencies anew; UPGRADE=--upgrade takes newer releases
-	$(UV_COMPILE) --extra dev -o requirements/dev.txt
-	$(UV_COMPILE) --extra local -c requirements/dev.txt -o requirements/local.txt
-	$(UV_COMPILE) --extra stage -c requirements/dev.txt -o requirements/stage.txt
-	$(UV_COMPILE) --extra functions -c requirements/dev.txt -o functions/requirements.txt
-	$(UV_COMPILE) --extra batch-api -c requirements/dev.txt -o requirements/batch-api.txt
+	$(UV_COMPILE) pyproject.toml --extra dev -o requirements/dev.txt
+	$(UV_COMPILE) pyproject.toml --extra local -c requirements/dev.txt -o requirements/local.txt
+	$(UV_COMPILE) pyproject.toml --extra stage -c requirements/dev.txt -o requirements/stage.txt
+	$(UV_COMPILE) pyproject.toml --extra functions -c requirements/dev.txt -o functions/requirements.txt
+	$(UV_COMPILE) pyproject.toml --extra batch-api -c requirements/dev.txt -o requirements/batch-api.txt
+	$(UV_COMPILE) pyproject.toml --extra stage --extra storage -c requirements/dev.txt -o requirements/stage-cloud.txt
+	$(UV_COMPILE) requirements/build.in -c requirements/dev.txt -o requirements/build.txt
+	$(UV_COMPILE) requirements/checkov.in -o requirements/checkov.txt
 
 .PHONY: clean
 clean: ## Remove .venv, caches and what the demo made

@@ -1,0 +1,22 @@
+# The account that the tasks run as.
+resource "google_service_account" "batch" {
+  account_id   = "epydrop-batch"
+  display_name = "epydrop: tasks of Cloud Batch"
+  depends_on   = [google_project_service.services]
+}
+
+# Batch has no policies on single jobs.
+resource "google_project_iam_member" "batch" {
+  for_each = toset(["roles/batch.agentReporter", "roles/logging.logWriter"])
+  project  = var.project_id
+  role     = each.value
+  member   = google_service_account.batch.member
+}
+
+# A job runs as this account, so whoever submits one must be allowed to act as it: as this one, and as no other.
+resource "google_service_account_iam_member" "functions_act_as_batch" {
+  for_each           = local.functions
+  service_account_id = "projects/${var.project_id}/serviceAccounts/${google_service_account.batch.email}"
+  role               = "roles/iam.serviceAccountUser"
+  member             = google_service_account.functions[each.key].member
+}
