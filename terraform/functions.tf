@@ -2,8 +2,8 @@ locals {
   # The entry points of functions/main.py. Each gets its events from a topic, or, without one, from the trigger bucket.
   _entry_points = {
     on_object_finalized  = null
-    on_job_state_changed = google_pubsub_topic.batch.id
-    on_kick              = google_pubsub_topic.kicks.id
+    on_job_state_changed = "projects/${var.project_id}/topics/${google_pubsub_topic.batch.name}"
+    on_kick              = "projects/${var.project_id}/topics/${google_pubsub_topic.kicks.name}"
   }
 
   functions = {
@@ -21,14 +21,14 @@ locals {
   environment_variables = {
     EPYDROP_ACCEPT_FROM           = coalesce(var.accept_from, time_static.first_apply.rfc3339)
     EPYDROP_BATCH_SERVICE_ACCOUNT = google_service_account.batch.email
-    EPYDROP_BATCH_TOPIC           = "projects/${var.project_id}/topics/${google_pubsub_topic.batch.name}"
+    EPYDROP_BATCH_TOPIC           = local._entry_points["on_job_state_changed"]
     EPYDROP_DATABASE              = google_firestore_database.runs.name
     EPYDROP_DATA_URL              = local.data_url
     EPYDROP_ENVIRONMENT           = var.environment
     EPYDROP_GITHUB_PAT_SECRET     = local.github_token_version
     EPYDROP_IMAGE                 = local.image_digest
     EPYDROP_IMAGE_REPOSITORY      = local.image_repository
-    EPYDROP_KICK_TOPIC            = "projects/${var.project_id}/topics/${google_pubsub_topic.kicks.name}"
+    EPYDROP_KICK_TOPIC            = local._entry_points["on_kick"]
     EPYDROP_NETWORK               = "projects/${var.project_id}/global/networks/${google_compute_network.epydrop.name}"
     EPYDROP_PROJECT               = var.project_id
     EPYDROP_REGION                = var.region

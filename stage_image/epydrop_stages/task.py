@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 import epydrop_stages.suites.epydemix  # noqa: F401
 from epydrop.documents import to_json
 from epydrop.errors import EpydropError, ExitCode, WiredWrongly
-from epydrop.logs import log_context, set_up_logs
+from epydrop.logs import log_context, measured, set_up_logs
 from epydrop.names import Stage, error_name, telemetry_name
 from epydrop.records import ErrorRecord, Telemetry
 from epydrop.stores import open_object_store
@@ -34,7 +34,8 @@ _STAGES: dict[Stage, Callable[[TaskContext], bool]] = {
 
 def main(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
     """Runs the stage named by the only argument; returns an ExitCode. The environment says which task."""
-    set_up_logs(as_json=not environ.get("EPYDROP_RUN_URL", "").startswith("file:"))
+    as_json = not environ.get("EPYDROP_RUN_URL", "").startswith("file:")
+    set_up_logs(as_json=as_json, stream=sys.stdout if as_json else None)  # Batch reads structure there, and only there
     try:
         told = Told.read(_stage(argv), environ)
         store = CountedStore(open_object_store(told.run_url), Usage())
@@ -109,6 +110,9 @@ class _Try:
             skipped=skipped,
         )
         self._store.write(telemetry_name(record.stage, record.attempt, record.index, record.retry), to_json(record))
+        seconds, mib = record.wall_seconds, record.peak_memory_mib
+        values = measured(stage=str(record.stage), wall_seconds=seconds, peak_memory_mib=mib)
+        _log.info("took %.1f s, held %.0f MiB", seconds, mib, extra=values)
 
     def _leave_error(self, failure: Failure) -> None:
         record = ErrorRecord(

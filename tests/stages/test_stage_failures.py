@@ -136,7 +136,7 @@ def test_all_missing_variables_are_named_together(tmp_path, capsys):
     """Nothing has a default that could hide a job wired wrongly."""
     assert main(["runner"], {"EPYDROP_ATTEMPT": "1"}) == ExitCode.WIRING
 
-    message = capsys.readouterr().err
+    message = capsys.readouterr().out
     assert all(name in message for name in ("EPYDROP_RUN_URL", "BATCH_TASK_INDEX", "EPYDROP_SIGNING_KEY"))
 
 

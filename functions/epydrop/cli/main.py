@@ -8,6 +8,10 @@ from typing import NoReturn
 import typer
 
 from epydrop.cli.batch_api import batch_api
+from epydrop.cli.build import build
+from epydrop.cli.commands import DryRun, accept_dry_run_before
+from epydrop.cli.deploy import deploy
+from epydrop.cli.doctor import doctor
 from epydrop.cli.kicks import cancel, rerun_output, retry
 from epydrop.cli.outcome import EXIT_CODES
 from epydrop.cli.run import run
@@ -25,8 +29,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (run, validate, runs, show, cancel, retry, rerun_output, batch_api):
+for command in (run, validate, runs, show, cancel, retry, rerun_output, doctor, batch_api):
     app.command()(command)
+for group in (build, deploy):
+    app.add_typer(group)
+KNOW_DRY_RUN = ("run", "build", "deploy")
+
+
+@app.callback()
+def _epydrop(context: typer.Context, dry_run: DryRun = False) -> None:
+    if dry_run and context.invoked_subcommand not in KNOW_DRY_RUN:
+        raise typer.BadParameter(f"--dry-run belongs to {', '.join(KNOW_DRY_RUN)}")
+    accept_dry_run_before(context, dry_run=dry_run)
 
 
 def main() -> NoReturn:

@@ -30,3 +30,16 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object inst
 RunId = Annotated[
     str, typer.Argument(metavar="RUN", help="A run id, the beginning of one, or 'latest'.", show_default=False)
 ]
+
+Project = Annotated[
+    str,
+    typer.Option(
+        "--project", envvar="EPYDROP_PROJECT", metavar="PROJECT", help="The Google Cloud project.", show_default=False
+    ),
+]
+Region = Annotated[
+    str,
+    typer.Option(
+        "--region", envvar="EPYDROP_REGION", metavar="REGION", help="Its region, e.g. us-central1.", show_default=False
+    ),
+]
