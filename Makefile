@@ -27,9 +27,10 @@ cover: $(DEV) ## Check that the tests of the core reach its branches
 	.venv/bin/python -m pytest -q tests/core --cov --cov-report=term-missing --cov-fail-under=97
 
 .PHONY: bench
-bench: $(DEV) ## Measure what the local machine adds to the tasks; about two minutes
+bench: $(DEV) ## Measure what the local machine adds to the tasks, and what an event costs; some minutes
 	.venv/bin/python benchmarks/first_task.py
 	.venv/bin/python benchmarks/task_overhead.py
+	.venv/bin/python benchmarks/functions.py
 	.venv/bin/python benchmarks/batch_api.py
 
 .PHONY: diagram

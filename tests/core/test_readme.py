@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
+
+from support.factories import NOW, RUN_ID
 
 from epydrop.cli.main import app
 from epydrop.diagram import state_diagram
+from epydrop.events import Command, Refused
+from epydrop.parse import parse_kick
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -41,3 +46,13 @@ def test_every_path_of_the_readme_exists() -> None:
     for name in paths:
         folder = (ROOT / name).parent if "/" in name else folder
         assert (folder / Path(name).name).exists(), name
+
+
+def test_every_kick_of_the_readme_is_one() -> None:
+    """As a person copies it, with the id of a run."""
+    shown = re.findall(r"`(\{\".*?\})`", README)
+
+    asked = [parse_kick(text.replace("RUN_ID", RUN_ID).encode(), "kick-1", NOW) for text in shown]
+
+    assert [type(event) for event in asked if isinstance(event, Refused)] == []
+    assert {type(event) for event in asked} == set(get_args(Command))
