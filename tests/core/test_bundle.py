@@ -315,6 +315,22 @@ def test_a_file_and_its_data_become_a_bundle(flu):
     assert opened(data).why_missing("data/cases.csv") == ""
 
 
+def test_the_data_that_a_configuration_file_names_come_along(tmp_path):
+    """By paths from the experiment's folder; what is missing or leads outside is for the builder to tell."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "models").mkdir()
+    (tmp_path / "data" / "doses.csv").write_bytes(CASES)
+    (tmp_path / "models" / "flu.yml").write_text(
+        "model: {vaccination: {scenario_data_path: ./data/doses.csv}, "
+        "a: {b_path: ../outside.csv}, c: {d_path: data/absent.csv}}\n"
+    )
+    (tmp_path / "broken.yml").write_text("model: {\n")
+    path = tmp_path / "flu.yaml"
+    path.write_text("suite: epymodelingsuite\nconfig: {basemodel: models/flu.yml, output: broken.yml}\n")
+
+    assert set(unpacked(pack(path)[1])) == {"experiment.yaml", "models/flu.yml", "broken.yml", "data/doses.csv"}
+
+
 def test_the_same_content_has_the_same_bytes(flu):
     """Times, modes and the order of folders do not count."""
     _, first = pack(flu)

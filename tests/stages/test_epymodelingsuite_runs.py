@@ -126,6 +126,13 @@ def test_the_hub_file_has_every_location_horizon_and_kind(calibrated):
         assert counts[location, "pmf"] == [0, 1, 2, 3]
 
 
+def test_the_hub_would_take_the_file(calibrated):
+    """All 23 levels, which the package would have rounded."""
+    (check,) = [each for each in quality(calibrated)["checks"] if each["id"] == "hub"]
+
+    assert (check["severity"], check["findings"]) == ("pass", [])
+
+
 def test_tables_of_one_result_at_a_time_are_those_of_one_call(calibrated, tmp_path, monkeypatch):
     """Every byte of every row, in the same order; only a hub file is ordered by location."""
     monkeypatch.chdir(small.write(tmp_path, small.files()))

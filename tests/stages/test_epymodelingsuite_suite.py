@@ -6,7 +6,6 @@ import csv
 import gzip
 import importlib
 import io
-import json
 import logging
 import pkgutil
 from datetime import date
@@ -26,6 +25,7 @@ from stage_run import StageRun
 from epydrop.errors import BadInput, EpydropError
 from epydrop.experiment import read_experiment
 from epydrop.names import Stage
+from epydrop_stages.hub.flusight import LEVELS
 from epydrop_stages.observations import Observations
 from epydrop_stages.suites import RunFacts, TaskKey, TaskLine, epymodelingsuite
 from epydrop_stages.suites.epymodelingsuite import package
@@ -34,9 +34,10 @@ from epydrop_stages.suites.epymodelingsuite.compute import NoForecast, _check, s
 from epydrop_stages.suites.epymodelingsuite.configuration import find, kind_of
 from epydrop_stages.suites.epymodelingsuite.convert import as_result
 from epydrop_stages.suites.epymodelingsuite.generator import Generated, files_of
+from epydrop_stages.suites.epymodelingsuite.hub_rows import HUB_FILE
 from epydrop_stages.suites.epymodelingsuite.joined import JoinedTables
 from epydrop_stages.suites.epymodelingsuite.observed import DataFile
-from epydrop_stages.suites.epymodelingsuite.publish import TaskDigest, publish
+from epydrop_stages.suites.epymodelingsuite.publish import PackageFiles, SuiteDigest, TaskDigest
 from epydrop_stages.suites.epymodelingsuite.tasks import sampling_seed, tasks_of
 from epydrop_stages.suites.epymodelingsuite.warned import Warned, listening
 from epydrop_stages.suites.epymodelingsuite.work import Made
@@ -99,7 +100,11 @@ def test_a_package_that_cannot_be_imported_is_told_with_all_versions(monkeypatch
     monkeypatch.setattr(package, "_MODULES", ("no_such_module",))
     monkeypatch.setattr(package, "NAME", "epydemix")
 
+<<<<<<< ours
     with pytest.raises(BadInput, match=r"ModuleNotFoundError: No module named 'epydemix\.no_such_module'") as caught:
+=======
+    with pytest.raises(BadInput, match="No module named 'epydemix") as caught:
+>>>>>>> theirs
         package.require()
 
     assert "epydemix 9.0" in str(caught.value)
@@ -177,17 +182,17 @@ def test_a_modelset_may_be_absent(tmp_path):
 @pytest.mark.parametrize(
     ("texts", "config", "words"),
     [
-        ({"o.yaml": small.OUTPUT}, "", "config: no basemodel was found: a YAML file with 'model' at its top"),
-        ({"b.yaml": small.BASEMODEL}, "", "config: no output was found"),
-        ({**CONFIG, "other.yml": small.BASEMODEL}, "", "there are 2 files that are a basemodel: b.yml, other.yml"),
-        ({**CONFIG, "s.yml": small.SAMPLING}, "", "there are 2 files that are a modelset: m.yaml, s.yml"),
-        ({**CONFIG, "config/b.yml": small.BASEMODEL}, "", "a basemodel: config/b.yml, b.yml"),
-        ({**CONFIG, "p.yml": small.OUTPUT}, "", "there are 2 files that are a output: o.yaml, p.yml"),
+        ({"o.yaml": small.OUTPUT}, "", "config: no basemodel file was found: a YAML file with 'model' at its top"),
+        ({"b.yaml": small.BASEMODEL}, "", "config: no output file was found"),
+        ({**CONFIG, "other.yml": small.BASEMODEL}, "", "there are 2 basemodel files: b.yml, other.yml"),
+        ({**CONFIG, "s.yml": small.SAMPLING}, "", "there are 2 modelset files: m.yaml, s.yml"),
+        ({**CONFIG, "config/b.yml": small.BASEMODEL}, "", "2 basemodel files: config/b.yml, b.yml"),
+        ({**CONFIG, "p.yml": small.OUTPUT}, "", "there are 2 output files: o.yaml, p.yml"),
         ({**CONFIG, "b.yml": "model: {a: 1\n"}, "", "could not be read: b.yml:"),
         (CONFIG, "config: {basemodel: c.yml}\n", "config: basemodel: there is no file 'c.yml'"),
-        (CONFIG, "config: {basemodel: o.yaml}\n", "this is no basemodel: it needs 'model' at its top"),
-        (CONFIG, "config: {output: {outputs: {}}}\n", "config: output: this is no output: it needs 'output'"),
-        ({**CONFIG, "e/x.csv": ""}, "config: {modelset: e}\n", "there is no modelset in the folder 'e'"),
+        (CONFIG, "config: {basemodel: o.yaml}\n", "this is no basemodel file: it needs 'model' at its top"),
+        (CONFIG, "config: {output: {outputs: {}}}\n", "config: output: this is no output file: it needs 'output'"),
+        ({**CONFIG, "e/x.csv": ""}, "config: {modelset: e}\n", "there is no modelset file in the folder 'e'"),
     ],
 )
 def test_a_configuration_that_is_not_to_be_found_is_told(tmp_path, texts, config, words):
@@ -204,10 +209,13 @@ def test_a_file_outside_of_the_workspace_is_not_read(tmp_path):
     folder = small.write(tmp_path / "files", {"m.yaml": small.CALIBRATION, "o.yaml": small.OUTPUT})
     (folder / "b.yml").symlink_to(tmp_path / "outside.yml")
 
-    with pytest.raises(BadInput, match="no basemodel was found"):
+    with pytest.raises(BadInput, match="no basemodel file was found"):
         find(an_experiment(), folder)
     with pytest.raises(BadInput, match="lies outside of the experiment's files"):
         find(an_experiment("config: {basemodel: b.yml}\n"), folder)
+
+
+NO_EFFECT = "its prior has no effect: in the basemodel"
 
 
 def test_disagreements_name_their_lines(tmp_path):
@@ -222,12 +230,18 @@ def test_disagreements_name_their_lines(tmp_path):
     found = found_in(tmp_path, {**CONFIG, "b.yml": basemodel, "m.yaml": modelset})
 
     assert [str(problem).partition(" (")[0] for problem in disagreements(found)] == [
+<<<<<<< ours
         "b.yml:10:20: model.compartments.2.init: is 'calibrated', and the modelset does not say how",
         (
             "m.yaml:12:7: modelset.calibration.compartments.S: its prior has no effect: in the basemodel it takes all "
             "who are left"
         ),
         "m.yaml:15:7: modelset.calibration.parameters.mu: its prior has no effect: in the basemodel it is 'scalar'",
+=======
+        "b.yml:10:18: model.compartments.2.init: is 'calibrated', and the modelset does not say how",
+        f"m.yaml:12:7: modelset.calibration.compartments.S: {NO_EFFECT} it takes all who are left",
+        f"m.yaml:15:7: modelset.calibration.parameters.mu: {NO_EFFECT} it is 'scalar'",
+>>>>>>> theirs
     ]
 
 
@@ -469,20 +483,21 @@ def test_what_the_package_returns_is_read_by_its_shape():
     assert dict(files_of({"a.csv.gz": b"csv", "plots": objects})) == {"a.csv.gz": b"csv", "fan.png": b"png"}
 
 
-def digests(kinds=("calibration", "calibration"), **changes):
+def digests(kinds=("calibration", "calibration"), files=(), **changes):
     for index, kind in enumerate(kinds):
         line = TaskLine(index, TaskKey(f"Place {index}", {"start_date": "2024-10-01"}, 0), 5)
-        files = {"posteriors.csv.gz": packed(f"n\n{index}\n"), "fan.png": b"png"}
-        yield TaskDigest(
-            line, kind, 4, **{"failed_simulations": 0, "failed_projections": 0, **changes}, generated=Generated(files)
-        )
+        made = Generated({"posteriors.csv.gz": packed(f"n\n{index}\n"), "fan.png": b"png", **dict(files)})
+        counts = {"failed_simulations": 0, "failed_projections": 0, **changes}
+        yield TaskDigest(line, kind, 4, **counts, generated=made)
 
 
 def published(folder, tmp_path, given, tasks=2, missing=()):
+    """The package's part of the outputs: name -> bytes."""
     folder.mkdir()
-    facts = RunFacts("run", "flu", "", tasks, missing=missing)
-    configuration = found_in(tmp_path / "files", CONFIG)
-    outputs = publish(given, configuration, an_experiment(), facts, folder)
+    package_files = PackageFiles(folder, RunFacts("run", "flu", "", tasks, missing=missing))
+    for _ in package_files.taking(SuiteDigest([digest], None) for digest in given):
+        pass
+    outputs = package_files.close(found_in(tmp_path / "files", CONFIG), an_experiment())
     return {output.name: output.path.read_bytes() for output in outputs}
 
 
@@ -491,38 +506,54 @@ def test_a_figure_of_each_task_keeps_its_name_and_says_whose_it_is(tmp_path):
     several = published(tmp_path / "several", tmp_path, digests())
     single = published(tmp_path / "single", tmp_path, list(digests())[:1], tasks=1)
 
-    assert {name for name in several if name.endswith(".png")} == {
-        "fan-Place 0-00000.png",
-        "fan-Place 1-00001.png",
-    }
+    assert {name for name in several if name.endswith(".png")} == {"fan-Place 0-00000.png", "fan-Place 1-00001.png"}
     assert single["fan.png"] == b"png"
 
 
-def test_what_is_missing_and_what_failed_is_told_beside_the_tables(tmp_path):
-    """For people and for programs."""
+def test_missing_tasks_stand_in_their_places(tmp_path):
+    """With the reason; what failed inside of the others is counted."""
     lost = TaskLine(2, TaskKey("Place 2", {}, 0), 6)
 
-    found = published(
-        tmp_path / "out",
-        tmp_path,
-        digests(failed_projections=3, failed_simulations=1),
-        tasks=3,
-        missing=[(lost, "timed out")],
-    )
+    found = published(tmp_path / "out", tmp_path, digests(failed_projections=3), 3, [(lost, "timed out")])
 
-    told = json.loads(found["findings.json"])
-    assert [entry["location"] for entry in told["missing"]] == ["Place 2"]
-    assert [(entry["message"][:18], entry["locations"]) for entry in told["findings"]] == [
-        ("simulations of the", ["Place 0", "Place 1"]),
-        ("projections failed", ["Place 0", "Place 1"]),
-    ]
     rows = list(csv.DictReader(io.StringIO(gzip.decompress(found["tasks.csv.gz"]).decode())))
-    assert [(row["state"], row["failed_projections"], row["reason"]) for row in rows] == [
-        ("succeeded", "3", ""),
-        ("succeeded", "3", ""),
-        ("missing", "", "timed out"),
+    assert [(row["location"], row["state"], row["failed_projections"], row["reason"]) for row in rows] == [
+        ("Place 0", "succeeded", "3", ""),
+        ("Place 1", "succeeded", "3", ""),
+        ("Place 2", "missing", "", "timed out"),
     ]
     assert found["config/basemodel.yaml"].decode() == small.BASEMODEL
+
+
+def verdicts(**changes):
+    (digest,) = digests(["calibration"], **changes)
+    return [(finding.check, finding.severity.value) for finding in digest.findings]
+
+
+def test_what_the_package_does_without_is_a_finding():
+    """It would not have told; nothing to tell is a finding, too."""
+    assert verdicts() == [("package", "pass")]
+    assert verdicts(failed_simulations=1, failed_projections=2) == [("package", "warn")] * 2
+
+
+def hub_rows(levels):
+    rows = [f"25,2025-01-04,0,2025-01-04,wk inc flu hosp,quantile,{level:g},{n}" for n, level in enumerate(levels)]
+    head = "location,reference_date,horizon,target_end_date,target,output_type,output_type_id,value"
+    return {HUB_FILE: packed("\n".join([head, *rows]) + "\n")}
+
+
+@pytest.mark.parametrize(
+    ("files", "severity"),
+    [
+        (hub_rows(LEVELS), "pass"),
+        (hub_rows([0.02, *LEVELS[2:]]), "fail"),
+        (hub_rows(LEVELS[::-1]), "fail"),
+        ({HUB_FILE: packed("a,b\n1,2\n")}, "fail"),
+    ],
+)
+def test_the_package_s_hub_file_is_held_to_the_hub_s_rules(files, severity):
+    """A file that the hub would refuse marks the run."""
+    assert set(verdicts(files=files)) == {("package", "pass"), ("hub", severity)}
 
 
 def test_results_of_two_kinds_are_refused(tmp_path):

@@ -130,13 +130,13 @@ def _given(part: str, value: str | Mapping[str, Any] | None, search: _Search) ->
             raise BadInput(Problem(f"config: {part}: there is no file {value!r} in the bundle or the repository"))
         found = _read(name, path)
     if part_of(found.document) != part:
-        raise BadInput(found.problem(f"this is no {part}: it needs {_TOPS[part]}"))
+        raise BadInput(found.problem(f"this is no {part} file: it needs {_TOPS[part]}"))
     return found
 
 
 def _none(part: str, folder: str) -> Part:
     hint = f"one has {_TOPS[part]}"
-    raise BadInput(Problem(f"config: {part}: there is no {part} in the folder {folder!r}", hint=hint))
+    raise BadInput(Problem(f"config: {part}: there is no {part} file in the folder {folder!r}", hint=hint))
 
 
 def _read(name: str, path: Path) -> Part:
@@ -170,12 +170,12 @@ class _Search:
         if len(found) > 1:
             names = ", ".join(file.name for file in found)
             hint = f"name one of them: config: {{{part}: {found[0].name}}}"
-            raise BadInput(Problem(f"config: there are {len(found)} files that are a {part}: {names}", hint=hint))
+            raise BadInput(Problem(f"config: there are {len(found)} {part} files: {names}", hint=hint))
         return found[0] if found else None
 
     def missing(self, part: str) -> Problem:
         """Says where such a file was looked for, and what lay there and could not be read."""
-        message = f"config: no {part} was found: a YAML file with {_TOPS[part]}"
+        message = f"config: no {part} file was found: a YAML file with {_TOPS[part]}"
         looked = f"looked in {', '.join(self.folders())}"
         unreadable = "; ".join(f"could not be read: {problem}" for problem in self._unreadable.values())
         return Problem(message, hint=f"{looked}; {unreadable}" if unreadable else looked)

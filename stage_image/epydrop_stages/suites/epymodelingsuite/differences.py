@@ -13,6 +13,7 @@ from typing import Any
 from epydemix.calibration import CalibrationResults
 
 _LONG_AGO = date(1900, 1, 6)
+_ROUNDED = {0.02: 0.025, 0.98: 0.975}  # level of the package -> level of the hub
 
 
 def with_known_strategy(configs: Any) -> Any:
@@ -24,20 +25,24 @@ def with_known_strategy(configs: Any) -> Any:
 
 
 class _Dated(CalibrationResults):  # type: ignore[misc]  # epydemix has no types
-    """Results whose quantiles of projections carry dates.
+    """Results whose quantiles of projections carry dates, and those for a hub the hub's levels.
 
     epydemix up to 1.0 computed quantiles of the dates too, which the package relies on; from 1.1 on the column holds
-    0, 1, 2 and so on unless dates are given, and every table of the package would be wrong without a word.
+    0, 1, 2 and so on unless dates are given, and every table of the package would be wrong without a word. And the
+    package rounds its list of the hub's levels to two digits, so that two of the 23 are none that a hub takes; it
+    names the variables that it wants only when it makes a hub's file.
     """
 
-    def get_projection_quantiles(self, dates: Any = None, *args: Any, **options: Any) -> Any:
+    def get_projection_quantiles(self, dates: Any = None, **options: Any) -> Any:
         runs = self.projections.get(options.get("scenario_id", "baseline"))
         if dates is None and runs:
             dates = runs[0]["date"]
             unknown = set(options.get("variables") or ()) - {*runs[0], "quantile"}
             if unknown:  # the package goes on without them after a ValueError, and not after another error
                 raise ValueError(f"the projections have no {', '.join(sorted(unknown))}")
-        return super().get_projection_quantiles(dates, *args, **options)
+        if options.get("variables"):
+            options["quantiles"] = [_ROUNDED.get(float(level), float(level)) for level in options["quantiles"]]
+        return super().get_projection_quantiles(dates, **options)
 
 
 def with_dates(output: Any) -> Any:

@@ -19,6 +19,7 @@ from epydrop_stages.quality.checks import Finding, Severity
 from epydrop_stages.suites import Output, RunFacts, TaskLine
 from epydrop_stages.suites.epymodelingsuite.configuration import Configuration
 from epydrop_stages.suites.epymodelingsuite.generator import Generated
+from epydrop_stages.suites.epymodelingsuite.hub_rows import HUB_FILE, hub_problems
 from epydrop_stages.suites.epymodelingsuite.joined import JoinedTables, is_table
 from epydrop_stages.suites.epymodelingsuite.work import Made
 from epydrop_stages.tables.blocks import Layout
@@ -71,9 +72,13 @@ class TaskDigest:
             sentences.append(f"{self.failed_simulations} {counted}")
         if self.failed_projections:
             sentences.append(f"{self.failed_projections} projections failed, and the tables do without them")
+        found = [Finding("package", Severity.WARN, sentence, location) for sentence in sentences]
+        hub = [Finding("hub", Severity.FAIL, problem, location) for problem in hub_problems(self.generated.files)]
         if not sentences:
-            return [Finding("package", Severity.PASS, "it made all that was asked", location)]
-        return [Finding("package", Severity.WARN, sentence, location) for sentence in sentences]
+            found.append(Finding("package", Severity.PASS, "it made all that was asked", location))
+        if HUB_FILE in self.generated.files and not hub:
+            found.append(Finding("hub", Severity.PASS, "the hub would take it", location))
+        return [*found, *hub]
 
 
 @dataclass(frozen=True)
