@@ -117,7 +117,8 @@ def kick_reply_json(outcome: KickOutcome) -> bytes:
 
 def kick_reply_markdown(outcome: KickOutcome) -> bytes:
     """The reply to a dropped kick, for people."""
-    headline = "refused" if outcome.refused else "taken"
+    nothing = outcome.words.startswith("unchanged")
+    headline = "refused" if outcome.refused else "changed nothing" if nothing else "taken"
     about = f"Run `{outcome.run_id}`: " if outcome.run_id else ""
     return f"# Kick {headline}\n\n{about}{outcome.words}.\n".encode()
 

@@ -90,6 +90,17 @@ def test_a_kick_that_is_wrong_is_answered_with_the_reason(here: Scene, kick: obj
     assert answer(here, event, "md").startswith(b"# Kick refused")
 
 
+def test_a_kick_that_comes_too_late_is_told_so(here: Scene) -> None:
+    """It is no mistake, and did nothing."""
+    here.handle(here.drop(b"nonsense"))
+    kick = drop_kick(here, {"cancel": here.run().run_id})
+
+    here.handle(kick)
+
+    assert answer(here, kick, "md").startswith(b"# Kick changed nothing")
+    assert "unchanged, because the run has ended" in json.loads(answer(here, kick))["outcome"]
+
+
 def test_a_kick_that_vanished_is_ignored(here: Scene) -> None:
     """Somebody thought better of it."""
     event = drop_kick(here, {"cancel": "20261122-120000-0123abcd"})

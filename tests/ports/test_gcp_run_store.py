@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from google.api_core.exceptions import PermissionDenied, ServiceUnavailable
+from google.api_core.exceptions import FailedPrecondition, NotFound, PermissionDenied, ServiceUnavailable
 from google.cloud import firestore
 from run_store_contract import RunStoreContract
 from sample_runs import a_run, an_entry
@@ -214,6 +214,25 @@ def test_errors_of_firestore_are_ours(store, client, monkeypatch, error, ours):
 
     with pytest.raises(ours, match=f"run {a_run().run_id}"):
         store.create(a_run(), an_entry())
+
+
+@pytest.mark.parametrize("error", [NotFound("no such database"), FailedPrecondition("The query requires an index")])
+def test_a_database_or_index_that_is_missing_is_said(store, client, monkeypatch, error):
+    """Nobody should look for a run that changed."""
+
+    def fail(*_args, **_kwargs):
+        raise error
+
+    for call in ("batch_get_documents", "run_query"):
+        monkeypatch.setattr(client._firestore_api, call, fail)
+
+    for attempt in (
+        lambda: store.load(a_run().run_id),
+        lambda: list(store.unfinished()),
+        lambda: list(store.newest(1)),
+    ):
+        with pytest.raises(WiredWrongly, match="terraform makes"):
+            attempt()
 
 
 def test_a_create_whose_answer_was_lost_is_no_conflict(store, client, monkeypatch):

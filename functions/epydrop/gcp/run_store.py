@@ -7,12 +7,13 @@ The queries need no composite index; ``indexes.json`` says what is indexed and w
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from google.api_core.datetime_helpers import DatetimeWithNanoseconds
 from google.cloud.firestore import DELETE_FIELD, Client, FieldFilter, Query
 
-from epydrop.errors import NotThere, Outdated
+from epydrop.errors import NotThere, Outdated, WiredWrongly
 from epydrop.gcp import run_document
 from epydrop.gcp.errors import told
 from epydrop.ports import Stored
@@ -34,7 +35,7 @@ class FirestoreRunStore:
 
     def load(self, run_id: str) -> Stored | None:
         """The run as last saved, or None. Raises UnknownFormat for a document of a newer version."""
-        with told(f"run {run_id}"):
+        with _read(f"run {run_id}"):
             snapshot = self._runs.document(run_id).get()
         if not snapshot.exists:
             return None
@@ -91,16 +92,16 @@ class FirestoreRunStore:
 
     def history(self, run_id: str) -> Iterator[HistoryEntry]:
         """All entries of a run, oldest first; nothing for a run that does not exist."""
-        for snapshot in self._history(run_id):
+        for snapshot in _pages(self._history(run_id), f"the history of run {run_id}"):
             source = f"entry {snapshot.id} of run {run_id}"
             yield run_document.read_fields(HistoryEntry, snapshot.to_dict(), source)
 
     def _entry(self, run_id: str, serial: int) -> Reference:
         return self._runs.document(run_id).collection(run_document.HISTORY).document(f"{serial:06d}")
 
-    def _history(self, run_id: str) -> Iterator[Snapshot]:
-        query = self._runs.document(run_id).collection(run_document.HISTORY).order_by("__name__")
-        return _pages(query, f"the history of run {run_id}")
+    def _history(self, run_id: str) -> Query:
+        query: Query = self._runs.document(run_id).collection(run_document.HISTORY).order_by("__name__")
+        return query
 
     def _set_expiry(self, run: Run) -> None:
         """Lets the whole history expire after a run that is settled, and keeps it while the run is unfinished.
@@ -109,7 +110,8 @@ class FirestoreRunStore:
         """
         moment = run_document.expiry_of_history(run)
         pending = self._client.batch()
-        for number, snapshot in enumerate(self._history(run.run_id), start=1):
+        entries = _pages(self._history(run.run_id).select([]), f"the history of run {run.run_id}")
+        for number, snapshot in enumerate(entries, start=1):
             pending.update(snapshot.reference, {"expires_at": moment or DELETE_FIELD})
             if number % _PAGE == 0:
                 _commit(pending, run.run_id)
@@ -118,9 +120,19 @@ class FirestoreRunStore:
 
     def _is_repeated(self, run_id: str, serial: int, fields: dict[str, Any], first: dict[str, Any]) -> bool:
         """Whether the run is still what this very write made of it."""
-        with told(f"run {run_id}"):
+        with _read(f"run {run_id}"):
             run, entry = self._runs.document(run_id).get(), self._entry(run_id, serial).get()
         return bool(run.create_time == run.update_time and run.to_dict() == fields and entry.to_dict() == first)
+
+
+@contextmanager
+def _read(what: str) -> Iterator[None]:
+    """Like ``told``, for reads, of which none can be absent or outdated but the database and its indexes."""
+    try:
+        with told(what):
+            yield
+    except (NotThere, Outdated) as error:
+        raise WiredWrongly(f"{error}; terraform makes the database and its indexes") from error
 
 
 def _run(snapshot: Snapshot) -> Run:
@@ -133,7 +145,7 @@ def _pages(query: Query, what: str, limit: int | None = None) -> Iterator[Snapsh
     while limit is None or limit > 0:
         size = _PAGE if limit is None else min(_PAGE, limit)
         page = query.limit(size) if last is None else query.limit(size).start_after(last)
-        with told(what):
+        with _read(what):
             found = page.get()
         yield from found
         if len(found) < size:
