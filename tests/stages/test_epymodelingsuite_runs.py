@@ -30,7 +30,10 @@ from epymodelingsuite.schema.output import validate_output
 from epydrop_stages.suites.epymodelingsuite.convert import as_result
 from epydrop_stages.suites.epymodelingsuite.differences import with_dates
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # the package's own
+pytestmark = [
+    pytest.mark.filterwarnings("ignore"),  # the package's own
+    pytest.mark.timeout(1200),  # a test may wait for whole runs that others share
+]
 
 
 @pytest.fixture(scope="session")

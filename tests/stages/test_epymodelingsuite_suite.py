@@ -33,6 +33,7 @@ from epydrop_stages.suites.epymodelingsuite.agreement import disagreements
 from epydrop_stages.suites.epymodelingsuite.compute import NoForecast, _check, seeded
 from epydrop_stages.suites.epymodelingsuite.configuration import find, kind_of
 from epydrop_stages.suites.epymodelingsuite.convert import as_result
+from epydrop_stages.suites.epymodelingsuite.describe import varied
 from epydrop_stages.suites.epymodelingsuite.generator import Generated, files_of
 from epydrop_stages.suites.epymodelingsuite.hub_rows import HUB_FILE
 from epydrop_stages.suites.epymodelingsuite.joined import JoinedTables
@@ -212,6 +213,17 @@ def test_a_file_outside_of_the_workspace_is_not_read(tmp_path):
 
 
 NO_EFFECT = "its prior has no effect: in the basemodel"
+
+
+def test_what_is_sampled_is_known_before_any_result_is_read(tmp_path):
+    """The report tells the samples apart by it; other runs have nothing to tell apart."""
+    assert varied(found_in(tmp_path / "sampled", {**CONFIG, "m.yaml": small.SAMPLING})) == {
+        "parameters.mu": "number",
+        "parameters.beta": "number",
+        "compartments.I": "number",
+        "start_date": "text",
+    }
+    assert varied(found_in(tmp_path / "calibrated", CONFIG)) == {}
 
 
 def test_disagreements_name_their_lines(tmp_path):

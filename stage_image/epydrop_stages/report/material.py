@@ -88,7 +88,7 @@ class Material:
     def label(self, point: PointSummary) -> str:
         """A point as the page calls it: its location, and what tells it from the others there."""
         values = ", ".join(
-            f"{self.names[path].replace('_', ' ')} {short(value)}" for path, value in point.parameters.items()
+            f"{self.names.get(path, path).replace('_', ' ')} {short(value)}" for path, value in point.parameters.items()
         )
         if len(self.facts.locations) > 1 or not values:
             return f"{self.place(point.location)}: {values}" if values else self.place(point.location)

@@ -47,9 +47,11 @@ def run(task: Task) -> Made:
     return run_work(task.work, task.seed)
 
 
-def columns(experiment: Experiment) -> Columns:  # noqa: ARG001 - the protocol's
-    """None of ours: the package makes the tables."""
-    return Columns(own_tables=True)
+def columns(experiment: Experiment) -> Columns:
+    """No tables of ours: the package makes them; what was sampled tells the points apart in the report."""
+    from epydrop_stages.suites.epymodelingsuite.describe import varied  # noqa: PLC0415 - scipy takes its time
+
+    return Columns(parameters=varied(find(experiment, Path.cwd())), own_tables=True)
 
 
 def digest(results: Sequence[Finished], experiment: Experiment, facts: RunFacts, workspace: Path) -> SuiteDigest:

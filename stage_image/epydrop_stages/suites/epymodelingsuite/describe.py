@@ -11,6 +11,7 @@ from scipy import stats
 from epydrop_stages.description import Description, Prior
 from epydrop_stages.suites.epymodelingsuite.configuration import Configuration
 
+START = "start_date"
 _TOTAL = "_total"  # epydemix's name for all age groups together
 
 
@@ -44,13 +45,25 @@ def describe(configuration: Configuration) -> Description:
     )
 
 
+def varied(configuration: Configuration) -> dict[str, str]:
+    """What tells the samples of one location apart: dotted path -> 'number' or 'text'; nothing in other runs."""
+    if configuration.modelset is None or configuration.modelset.kind != "sampling":
+        return {}
+    samplers = configuration.modelset.document["modelset"]["sampling"]["samplers"]
+    parameters = [name for sampler in samplers for name in sampler.get("parameters") or ()]
+    compartments = [name for sampler in samplers for name in sampler.get("compartments") or ()]
+    found = {f"parameters.{name}": "number" for name in parameters if name != START}
+    found |= {f"compartments.{name}": "number" for name in compartments}
+    return {**found, START: "text"} if START in parameters else found
+
+
 def _priors(configuration: Configuration) -> Iterator[tuple[str, Prior]]:
     """The priors of parameters, compartments and start date, as the package makes scipy's distributions of them."""
     document = configuration.modelset.document["modelset"] if configuration.modelset else {}
     calibration = document.get("calibration") or {}
     named = {**(calibration.get("parameters") or {}), **(calibration.get("compartments") or {})}
-    if start := calibration.get("start_date"):
-        named["start_date"] = start
+    if start := calibration.get(START):
+        named[START] = start
     for name, section in named.items():
         yield name, _prior(section["prior"])
 
