@@ -32,6 +32,7 @@ bench: $(DEV) ## Measure what the local machine adds to the tasks, and what an e
 	.venv/bin/python benchmarks/task_overhead.py
 	.venv/bin/python benchmarks/functions.py
 	.venv/bin/python benchmarks/batch_api.py
+	.venv/bin/python benchmarks/whole_run.py
 
 .PHONY: diagram
 diagram: $(LOCAL) ## Print the state diagram of the README

@@ -1,0 +1,58 @@
+"""What a whole run on the emulators adds to its tasks: from the drop to the reply, less the time in which tasks ran."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "tests")]
+
+from support.cloud_twin import Deployment, deployed, emulated  # noqa: E402 - after the path
+from support.one_machine import SWEEP  # noqa: E402
+
+from epydrop import names  # noqa: E402
+from epydrop.documents import from_json  # noqa: E402
+from epydrop.names import Stage  # noqa: E402
+from epydrop.records import Telemetry  # noqa: E402
+from epydrop.run import Phase, Run  # noqa: E402
+from epydrop.stores import open_object_store  # noqa: E402
+
+ROUNDS = 5
+
+
+def one_run(here: Deployment, number: int) -> dict[str, float]:
+    """Seconds from the drop to the reply, and of these the seconds in which each stage had a task at work."""
+    run = here.settled(here.drop(SWEEP, f"experiments/sweep-{number}.yaml"))
+    if run.phase is not Phase.SUCCEEDED:
+        raise RuntimeError(run.reason)
+    at_work = {str(stage): _at_work(run, stage) for stage in Stage}
+    told = open_object_store(f"gs://{here.trigger}/").stat(names.reply_name(run.dropped.name, run.run_id, "md"))
+    if told is None:
+        raise RuntimeError(f"run {run.run_id} was not answered")
+    whole = (told.created - run.dropped.created).total_seconds()
+    return {"whole run": whole, **at_work, "added": whole - sum(at_work.values())}
+
+
+def _at_work(run: Run, stage: Stage) -> float:
+    """From the begin of the stage's first task to the end of its last."""
+    store = open_object_store(run.run_url)
+    folder = names.telemetry_folder(stage, 1)
+    records = [from_json(Telemetry, store.read(info.name), info.name) for info in store.list(folder)]
+    return max(one.started + one.wall_seconds for one in records) - min(one.started for one in records)
+
+
+def main() -> None:
+    """Prints one table of medians."""
+    with emulated() as around, tempfile.TemporaryDirectory() as folder, deployed(Path(folder), around) as here:
+        one_run(here, 0)  # the first events connect, and import what they need
+        runs = [one_run(here, number) for number in range(1, ROUNDS + 1)]
+    print(f"a run of four short tasks on the emulators, median of {ROUNDS}, in seconds")
+    for what in runs[0]:
+        print(f"  {what:<12}{statistics.median(run[what] for run in runs):>8.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,230 @@
+"""Whole runs over HTTP: Google's emulators and clients, the functions as they are deployed, the emulator of Batch."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from google.cloud import batch_v1
+from support.cloud_twin import MORTAL_FUNCTIONS, deployed, emulated, until
+from support.one_machine import SWEEP, slow
+
+from epydrop import names
+from epydrop.gcp.batch_client import batch_client
+from epydrop.indices import Indices
+from epydrop.names import Stage
+from epydrop.run import Phase
+
+pytestmark = pytest.mark.timeout(900)
+
+MANY = """
+exp_id: many
+seed: 7
+model:
+  model: {type: SIR}
+  population: {size: 1000}
+  parameters: {transmission_rate: 0.4, recovery_rate: 0.2}
+  simulation: {start_date: 2026-01-01, end_date: 2026-01-08, n_simulations: 1}
+  initial_conditions: {Susceptible: 990, Infected: 10, Recovered: 0}
+tasks: {chains: 2500}
+outputs: {trajectories: false, formats: [parquet]}
+"""
+
+
+@pytest.fixture(scope="module")
+def around():
+    with emulated() as found:
+        yield found
+
+
+@pytest.fixture
+def here(around, tmp_path):
+    with deployed(tmp_path, around) as deployment:
+        yield deployment
+
+
+def jobs_of(here) -> list[batch_v1.Job]:
+    client = batch_client(here.batch.rest_url)
+    return list(client.list_jobs(parent=f"projects/{here.project}/locations/us-east1"))
+
+
+def assert_is_whole(here, run, tasks=4):
+    """The run ended well: all results are there, the outputs too, and each stage had one job."""
+    assert run.phase is Phase.SUCCEEDED, run.reason
+    assert (run.missing, run.tasks) == (Indices(), tasks)
+    folder = run.run_url.removeprefix(f"gs://{here.project}-data/") + run.published
+    found = here.storage.list_blobs(f"{here.project}-data", prefix=folder)
+    files = {blob.name.removeprefix(folder) for blob in found}
+    assert {"report.html", "complete.json"} <= files
+    ids = [job.name.rpartition("/")[2] for job in jobs_of(here) if run.run_id in job.name]
+    assert sorted(ids) == sorted(names.job_id(stage, run.run_id, 1) for stage in Stage)
+    assert "finished" in here.reply(run)
+
+
+def test_an_experiment_goes_from_file_to_report(here):
+    """Dropped, accepted, computed, published, told beside the file; and nothing had to be delivered twice."""
+    run_id = here.drop(SWEEP, "experiments/sweep.yaml")
+    accepted = until(lambda: here.read(f"replies/sweep.yaml.{run_id}.md"), here.log).decode()
+
+    run = here.settled(run_id)
+
+    assert "# sweep: accepted" in accepted
+    assert "About 4 tasks" in accepted
+    assert_is_whole(here, run)
+    assert f"/{run.published}report.html" in here.reply(run)
+    assert json.loads(here.reply(run, "json"))["phase"] == "succeeded"
+    assert {status for _, status in here.postman.delivered} == {200}
+
+
+def test_a_file_that_is_wrong_is_answered_and_costs_nothing(here):
+    """Every problem with its line, and no job; the reply itself starts nothing."""
+    run_id = here.drop(SWEEP.replace("tasks:", "taks:"), "experiments/deep/sweep.yaml")
+
+    run = here.settled(run_id)
+
+    assert run.phase is Phase.REJECTED
+    assert "sweep.yaml:10:1: 'taks' is not a key of an experiment (did you mean 'tasks'?)" in here.reply(run)
+    assert jobs_of(here) == []
+    assert len(list(here.runs.newest(5))) == 1
+
+
+def test_people_cancel_and_retry_by_message_and_by_file(here):
+    """A kick by Pub/Sub ends the run, a dropped file lets it go on, and is answered."""
+    run_id = here.drop(slow(simulations=400), "experiments/slow.yaml")
+    until(lambda: (run := here.run(run_id)) and run.phase is Phase.RUNNER and run.current.uid, here.log)
+
+    here.kick({"cancel": run_id})
+    cancelled = here.settled(run_id)
+    here.drop(json.dumps({"retry": run_id}), "kicks/go-on.json")
+    until(lambda: here.run(run_id).phase is not Phase.CANCELLED, here.log)
+    run = here.settled(run_id)
+
+    assert (cancelled.phase, cancelled.reason) == (Phase.CANCELLED, "cancelled by a kick")
+    assert run.phase is Phase.SUCCEEDED, run.reason
+    answers = list(here.storage.list_blobs(here.trigger, prefix="replies/kicks/go-on.json"))
+    assert {blob.name.rpartition(".")[2] for blob in answers} == {"json", "md"}
+    assert all(b"retried: the runner goes on" in blob.download_as_bytes() for blob in answers)
+
+
+def test_an_experiment_can_be_started_again(here):
+    """As a run of its own."""
+    first = here.settled(here.drop(SWEEP, "experiments/sweep.yaml"))
+
+    here.kick({"start": f"gs://{here.trigger}/experiments/sweep.yaml"})
+    until(lambda: len(list(here.runs.newest(5))) == 2, here.log)
+    second = here.settled(next(run.run_id for run in here.runs.newest(5) if run.run_id != first.run_id))
+
+    assert_is_whole(here, second)
+    assert second.dropped.generation == first.dropped.generation
+
+
+def test_without_any_notification_the_sweep_alone_brings_a_run_home(around, tmp_path):
+    """Batch tells nothing; the schedule asks."""
+    with deployed(tmp_path, around, mischief={"drop": "100"}) as here:
+        run_id = here.drop(SWEEP, "experiments/sweep.yaml")
+
+        run = here.settled(run_id, again=lambda: here.kick({"sweep": True}))
+
+        assert_is_whole(here, run)
+        assert not [kind for kind, _ in here.postman.delivered if kind == "jobs"]
+
+
+def test_everything_three_times_and_in_any_order_gives_each_job_once(around, tmp_path):
+    """Drops, notifications and kicks alike."""
+    with deployed(tmp_path, around, copies=3, mischief={"repeat": "50", "delay": "1s"}) as here:
+        run_ids = [here.drop(SWEEP, "experiments/sweep.yaml")]
+
+        runs = [here.settled(run_id, again=lambda: here.kick({"sweep": True})) for run_id in run_ids]
+
+        for run in runs:
+            assert_is_whole(here, run)
+        assert len(list(here.runs.newest(10))) == 2
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_functions_that_die_between_any_two_writes_lose_nothing(around, tmp_path, moment):
+    """The first process dies at its first write, the next at its second, and so on; what raises comes again."""
+    deaths = tmp_path / "deaths"
+    variables = {"EPYDROP_MORTAL": f"{moment}:{deaths}"}
+    with deployed(tmp_path, around, source=MORTAL_FUNCTIONS, variables=variables) as here:
+        run_id = here.drop(SWEEP, "experiments/sweep.yaml")
+
+        run = here.settled(run_id, again=lambda: here.kick({"check": run_id}))
+
+        assert_is_whole(here, run)
+        assert deaths.stat().st_size > 3
+        entries = [entry.serial for entry in here.runs.history(run_id)]
+        assert entries == list(range(1, len(entries) + 1))
+
+
+def test_twenty_runs_at_once_do_not_meet(here):
+    """Each ends with its own results."""
+    with ThreadPoolExecutor(8) as pool:
+        texts = [SWEEP.replace("exp_id: sweep", f"exp_id: sweep-{number}") for number in range(20)]
+        named = [f"experiments/sweep-{number}.yaml" for number in range(20)]
+        run_ids = list(pool.map(here.drop, texts, named))
+
+    runs = [here.settled(run_id) for run_id in run_ids]
+
+    for run in runs:
+        assert_is_whole(here, run)
+    assert len({run.exp_id for run in runs}) == 20
+
+
+def test_two_and_a_half_thousand_tasks_come_through(around, tmp_path):
+    """With no more events than a small run has."""
+    with deployed(tmp_path, around) as here:
+        run = here.settled(here.drop(MANY, "experiments/many.yaml"))
+
+        assert_is_whole(here, run, tasks=2500)
+        assert Counter(kind for kind, _ in here.postman.delivered)["jobs"] < 20
+
+
+@pytest.fixture
+def gcloud(around, here, tmp_path):
+    """Google's command, told where the emulators are."""
+    program = shutil.which("gcloud") or pytest.skip("gcloud is not installed")
+    environment = {
+        **os.environ,
+        "CLOUDSDK_CONFIG": str(tmp_path / "gcloud"),
+        "CLOUDSDK_CORE_PROJECT": here.project,
+        "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
+        "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "true",
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE": f"{around.storage.url}/",
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_PUBSUB": f"http://{around.pubsub.address}/",
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_BATCH": f"{here.batch.rest_url}/",
+    }
+
+    def call(*words):
+        done = subprocess.run(
+            [program, *words], env=environment, capture_output=True, text=True, timeout=200, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return call
+
+
+def test_people_work_with_gcloud_alone(here, gcloud, tmp_path):
+    """Drop a file, look at a job, cancel, read the answer: the commands of the README."""
+    file = tmp_path / "slow.yaml"
+    file.write_text(slow(simulations=3000))
+
+    gcloud("storage", "cp", str(file), f"gs://{here.trigger}/experiments/")
+    run_id = until(lambda: next((run.run_id for run in here.runs.newest(1)), None), here.log)
+    job = until(lambda: (run := here.run(run_id)) and run.phase is Phase.RUNNER and run.current.uid and run, here.log)
+    shown = json.loads(gcloud("batch", "jobs", "describe", job.current.job_id, "--location=us-east1", "--format=json"))
+    gcloud("pubsub", "topics", "publish", "epydrop-kicks", f"--message={json.dumps({'cancel': run_id})}")
+    run = here.settled(run_id)
+    reply = gcloud("storage", "cat", f"gs://{here.trigger}/{names.reply_name(run.dropped.name, run_id, 'md')}")
+
+    assert shown["labels"]["run_id"] == run_id
+    assert shown["taskGroups"][0]["taskCount"] == "4"
+    assert run.phase is Phase.CANCELLED
+    assert "cancelled by a kick" in reply
+    assert "gcloud pubsub topics publish epydrop-kicks" in reply
