@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from epydrop.local.batch_api.options import ServerOptions
-from epydrop.local.batch_api.server import serve
 from google.api_core.exceptions import AlreadyExists, FailedPrecondition, NotFound, PermissionDenied, ServiceUnavailable
 from google.cloud import batch_v1
 from google.cloud.batch_v1.types import StatusEvent, Task, TaskExecution, TaskStatus
@@ -18,6 +16,8 @@ from epydrop.gcp.batch_client import batch_client
 from epydrop.gcp.batch_request import Surroundings
 from epydrop.gcp.job_service import BatchJobService
 from epydrop.jobs import JobState, TaskEnd, TaskExit
+from epydrop.local.batch_api.options import ServerOptions
+from epydrop.local.batch_api.server import serve
 
 JOB = "runner-x-1"
 PARENT = "projects/demo-p/locations/us-east1"

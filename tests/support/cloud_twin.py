@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from epydrop.local.batch_api.options import ServerOptions
-from epydrop.local.batch_api.server import Served, serve
 from google.cloud.firestore import Client as FirestoreClient
 from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
 from google.cloud.storage import Client as StorageClient
 
 from epydrop import names
 from epydrop.gcp.run_store import FirestoreRunStore
+from epydrop.local.batch_api.options import ServerOptions
+from epydrop.local.batch_api.server import Served, serve
 from epydrop.local.signing_key import signing_keys
 from epydrop.run import Run
 from support import emulators
