@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from support import emulators
 from support.batch_jobs import a_place, a_server, grpc_client, rest_client
-from support.pubsub_emulator import find_jar
-from support.pubsub_emulator import pubsub_emulator as start_pubsub_emulator
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +33,7 @@ def place():
 
 
 @pytest.fixture(scope="module")
-def pubsub_emulator(tmp_path_factory):
+def pubsub_emulator():
     """The address of Google's emulator of Pub/Sub."""
-    jar = find_jar()
-    if jar is None:
-        pytest.skip("gcloud with its emulator of Pub/Sub, or Java, is not installed")
-    with start_pubsub_emulator(jar, tmp_path_factory.mktemp("pubsub") / "log") as address:
-        yield address
+    with emulators.pubsub() as server:
+        yield server.address

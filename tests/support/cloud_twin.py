@@ -40,7 +40,7 @@ ENTRY_POINTS = {"objects": "on_object_finalized", "jobs": "on_job_state_changed"
 EVENTS_PROJECT = "demo-events"
 EVENTS_TOPIC = "gcs-events"
 ACK_DEADLINE = 600  # seconds; a slow machine must not look like a lost delivery
-PATIENCE = 240.0
+PATIENCE = 900.0  # only a hang takes so long
 
 _numbers = itertools.count(1)
 
@@ -176,7 +176,7 @@ def deployed(
             parallelism=parallelism,
             env={"STORAGE_EMULATOR_HOST": around.storage.url},
             secrets={settings["EPYDROP_SIGNING_KEY_SECRET"]: _signing_key(folder)},
-            preload=("epydrop_stages",),
+            preload=("epydrop_stages", "epydrop.gcp.object_store"),
             mischief=mischief or {},
         )
         batch = stack.enter_context(serve(options))

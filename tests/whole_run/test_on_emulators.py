@@ -20,7 +20,7 @@ from epydrop.indices import Indices
 from epydrop.names import Stage
 from epydrop.run import Phase
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 
 MANY = """
 exp_id: many
