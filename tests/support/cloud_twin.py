@@ -120,14 +120,14 @@ class Deployment:
         stored = self.runs.load(run_id)
         return stored.run if stored else None
 
-    def settled(self, run_id: str, again: Callable[[], object] = str) -> Run:
+    def settled(self, run_id: str, again: Callable[[], object] = str, patience: float = PATIENCE) -> Run:
         """The run, once it has ended and all is told; ``again`` is called each time that it has not."""
 
         def is_settled() -> Run | None:
             run = self.run(run_id)
             return run if run and not run.phase.is_open and not run.unsettled else None
 
-        return until(is_settled, self.log, again)
+        return until(is_settled, self.log, again, patience)
 
     def log(self) -> str:
         """The last lines of the functions' logs."""
@@ -136,10 +136,13 @@ class Deployment:
 
 
 def until(
-    condition: Callable[[], Any], why: Callable[[], str] = str, again: Callable[[], object] = lambda: None
+    condition: Callable[[], Any],
+    why: Callable[[], str] = str,
+    again: Callable[[], object] = str,
+    patience: float = PATIENCE,
 ) -> Any:
-    """Waits for what the condition gives; says why not when it takes too long."""
-    deadline = time.monotonic() + PATIENCE
+    """Waits for what the condition gives, calling ``again`` meanwhile; says why not when it takes too long."""
+    deadline = time.monotonic() + patience
     while not (found := condition()):
         assert time.monotonic() < deadline, f"it did not happen\n{why()}"
         again()

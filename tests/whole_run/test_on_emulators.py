@@ -176,10 +176,11 @@ def test_twenty_runs_at_once_do_not_meet(here):
     assert len({run.exp_id for run in runs}) == 20
 
 
+@pytest.mark.timeout(3600)
 def test_two_and_a_half_thousand_tasks_come_through(around, tmp_path):
     """With no more events than a small run has."""
     with deployed(tmp_path, around) as here:
-        run = here.settled(here.drop(MANY, "experiments/many.yaml"))
+        run = here.settled(here.drop(MANY, "experiments/many.yaml"), patience=3000)
 
         assert_is_whole(here, run, tasks=2500)
         assert Counter(kind for kind, _ in here.postman.delivered)["jobs"] < 20
