@@ -9,6 +9,7 @@ UV_COMPILE := .venv/bin/uv pip compile -q --universal --generate-hashes --python
 MADE := .venv/.made
 LOCAL := .venv/.local
 DEV := .venv/.dev
+CHECKOV := .venv/checkov/.made
 
 .PHONY: help
 help: ## List the targets
@@ -53,6 +54,13 @@ lint-types: $(DEV)
 lint-imports: $(DEV)
 	.venv/bin/lint-imports
 
+.PHONY: lint-deploy
+lint-deploy: $(DEV) $(CHECKOV) ## Check the Terraform files, the Dockerfile, the build and the shell scripts
+	.venv/bin/hadolint stage_image/Dockerfile
+	.venv/bin/check-jsonschema --builtin-schema vendor.cloudbuild cloudbuild.yaml
+	.venv/bin/shellcheck .ci/run .ci/image .ci/stage-environment .ci/terraform stage_image/token-for-git
+	.venv/checkov/bin/checkov --directory terraform --config-file terraform/.checkov.yaml
+
 .PHONY: format
 format: $(DEV) ## Format the code and mend what can be mended
 	.venv/bin/ruff check --fix-only
@@ -67,6 +75,7 @@ lock: $(DEV) ## Lock the dependencies anew; UPGRADE=--upgrade takes newer releas
 	$(UV_COMPILE) pyproject.toml --extra functions -c requirements/dev.txt -o functions/requirements.txt
 	$(UV_COMPILE) pyproject.toml --extra batch-api -c requirements/dev.txt -o requirements/batch-api.txt
 	$(UV_COMPILE) pyproject.toml --extra stage --extra storage -c requirements/dev.txt -o requirements/stage-cloud.txt
+	$(UV_COMPILE) requirements/suite.in -c requirements/dev.txt -o requirements/suite.txt
 	$(UV_COMPILE) requirements/build.in -c requirements/dev.txt -o requirements/build.txt
 	$(UV_COMPILE) requirements/checkov.in -o requirements/checkov.txt
 
@@ -97,3 +106,9 @@ $(DEV): requirements/dev.txt pyproject.toml $(MADE)
 	$(PIP) --require-hashes -r requirements/dev.txt
 	$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@ $(LOCAL)
+
+# checkov wants other releases than ours of what both use.
+$(CHECKOV): requirements/checkov.txt $(MADE)
+	.venv/bin/python -m venv --clear .venv/checkov
+	.venv/checkov/bin/python -m pip install --disable-pip-version-check -q --require-hashes -r $<
+	@touch $@
