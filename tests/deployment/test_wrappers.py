@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 from epydrop.cli.main import app
 
 ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "deploy.md").read_text()
 AT = {"EPYDROP_PROJECT": "demo-project", "EPYDROP_REGION": "us-central1"}
 RECORDER = f"""#!{sys.executable}
 import json, os, sys
@@ -154,3 +156,32 @@ def test_outside_of_a_checkout_the_commands_say_what_they_need(
 
     assert "not in a checkout" in str(result.exception)
     assert programs.calls == []
+
+
+def test_every_command_of_the_deployment_page_exists(programs: Programs) -> None:
+    """Each is started as it stands there, with --dry-run; only terraform's own words are left out."""
+    lines = re.findall(r"(?:^ *|`|&& )(epydrop (?:build|deploy) [^`#&\n]*)", PAGE, re.MULTILINE)
+
+    assert len(lines) > 12
+    for line in lines:
+        words = shlex.split(line)[1:]
+        place = words.index("--") if "--" in words else len(words)
+        result = CliRunner().invoke(app, [*words[:place], "--dry-run", *words[place:]])
+        assert result.exit_code == 0, f"{line}: {result.output}"
+    assert programs.calls == []
+
+
+def test_every_variable_of_the_deployment_page_exists() -> None:
+    """In the example, and in the text."""
+    variables = set(re.findall(r'^variable "(\w+)"', (ROOT / "terraform" / "variables.tf").read_text(), re.MULTILINE))
+    (example,) = re.findall(r"```hcl\n(.*?)```", PAGE, re.DOTALL)
+
+    named = set(re.findall(r"^(\w+)\s+=", example, re.MULTILINE)) | set(re.findall(r"-var[= ](\w+)=", PAGE))
+    assert named <= variables
+
+
+def test_terraform_s_variables_are_in_alphabetical_order() -> None:
+    """So that one finds them."""
+    variables = re.findall(r'^variable "(\w+)"', (ROOT / "terraform" / "variables.tf").read_text(), re.MULTILINE)
+
+    assert variables == sorted(variables)
