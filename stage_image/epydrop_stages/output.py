@@ -7,7 +7,6 @@ import json
 import logging
 import tempfile
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 
 from epydrop.documents import from_json, to_json
@@ -18,7 +17,7 @@ from epydrop_stages.builder import read_lines
 from epydrop_stages.context import TaskContext
 from epydrop_stages.points import points_of
 from epydrop_stages.provenance import Built, gather_facts, run_metadata
-from epydrop_stages.stream import Digesting, digests
+from epydrop_stages.stream import Digesting, digesting
 from epydrop_stages.suites import Output, suite_named
 
 _log = logging.getLogger("epydrop.stages.output")
@@ -33,9 +32,9 @@ def run(context: TaskContext) -> bool:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         work = Digesting(context.told, context.orders, experiment, facts, folder)
-        with closing(digests(context, work, built.points)) as found:
-            outputs = list(suite.report(found, experiment, facts, folder))
-            for _ in found:  # a suite may stop early; what it did not look at is still verified
+        with digesting(context, work, built.points) as digests:
+            outputs = list(suite.report(digests, experiment, facts, folder))
+            for _ in digests:  # a suite may stop early; what it did not look at is still verified
                 pass
         quality = _quality(outputs)
         files = _publish(context, outputs)

@@ -7,8 +7,10 @@ one core, or little to do, it all happens in this process.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,15 +84,28 @@ class Digesting:
         return answer
 
 
-def digests(context: TaskContext, work: Digesting, points: Sequence[Point]) -> Generator[Any]:
-    """The digest of each point, in order.
+@contextmanager
+def digesting(context: TaskContext, work: Digesting, points: Sequence[Point]) -> Iterator[Iterator[Any]]:
+    """The digest of each point, in order, for as long as the block lasts.
 
-    From the first missing or bad result on nothing is handed over any more, but all the others are still looked at:
-    at the end the refusal with every bad index is stored, and ResultsRefused is raised.
+    Workers are forked here and now, before whoever takes the digests loads what starts threads. From the first missing
+    or bad result on nothing is handed over any more, but all the others are still looked at: at the end the refusal
+    with every bad index is stored, and ResultsRefused is raised.
     """
+    count = worker_count(work, len(points))
+    if count == 1:
+        yield _digests(context, points, partial(map, work.answering(context)))
+        return
+    with Workers(count, work, context.store.usage) as pool:
+        yield _digests(context, points, pool.answers)
+
+
+def _digests(
+    context: TaskContext, points: Sequence[Point], answers: Callable[[Iterator[_Question]], Iterator[_Reply]]
+) -> Iterator[Any]:
     reasons: dict[int, str] = {}
     questions = (_Question(point, only_check=bool(reasons)) for point in points)
-    for reply in _replies(context, work, questions, worker_count(work, len(points))):
+    for reply in answers(questions):
         reasons.update(reply.refused)
         if not reasons:
             yield reply.digest
@@ -110,14 +125,6 @@ def worker_count(work: Digesting, points: int) -> int:
 def usable_cores() -> int:
     """How many cores this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _replies(context: TaskContext, work: Digesting, questions: Iterator[_Question], workers: int) -> Iterator[_Reply]:
-    if workers == 1:
-        yield from map(work.answering(context), questions)
-        return
-    with Workers(workers, work, context.store.usage) as pool:
-        yield from pool.answers(questions)
 
 
 def _looked_at(context: TaskContext, question: _Question) -> tuple[list[Finished], dict[int, str]]:

@@ -103,7 +103,10 @@ class Workers:
         self._end(kill=kind is not None)
 
     def answers(self, questions: Iterable[Any]) -> Iterator[Any]:
-        """The answer to each question, in order; questions are taken one by one, as late as they can be."""
+        """The answer to each question, in order; questions are taken one by one, as late as they can be.
+
+        Once only: with the last answer the workers are let go, and so is their memory.
+        """
         source = enumerate(questions)
         found: dict[int, Any] = {}
         asked, given, is_over = 0, 0, False
@@ -121,6 +124,7 @@ class Workers:
             elif given < asked:
                 found.update(self._heard())
             else:
+                self._end(kill=False)
                 return
 
     def _started(self, open_work: OpenWork) -> _Worker:

@@ -189,7 +189,7 @@ def test_a_closed_service_can_tend_again(service):
 @pytest.mark.parametrize("kind", ["fork"], indirect=True)
 def test_a_fork_server_that_dies_is_replaced(service, told):
     """Its children are lost as with their machine, and tried again."""
-    service.submit(a_spec("count", told, 0.5, tasks=4, parallelism=2))
+    service.submit(a_spec("count", told, 2.0, tasks=4, parallelism=2))
     until(lambda: service.progress(JOB).succeeded >= 1 and service.progress(JOB).running == 2, service)
     lost = [pid for _, pid, _ in service.running(JOB)]
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,6 +112,14 @@ class MadeUpRun:
     def publish(self, cores: int = 1) -> int:
         """Runs the output stage in this process; its exit code."""
         return main(["output"], self.environment(cores))
+
+    def publish_apart(self, cores: int) -> int:
+        """The same in a process of its own, as it always is outside of tests: it forks before it has any threads."""
+        command = [sys.executable, "-m", "epydrop_stages", "output"]
+        one_thread = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
+        return subprocess.run(
+            command, check=False, env={**os.environ, **one_thread, **self.environment(cores)}
+        ).returncode
 
     def output(self, name: str) -> bytes:
         return self.store.read(OUTPUTS + name)

@@ -39,7 +39,9 @@ def test_an_experiment_runs_from_file_to_report(epydrop: Command) -> None:
     folder, outputs = Path(found["folder"]), Path(found["outputs"])
     complete = json.loads((outputs / "complete.json").read_text())
     assert (found["phase"], found["tasks"], found["done"], found["missing"]) == ("succeeded", 4, 4, "")
-    assert {"report.html", "quantiles.csv.gz", "quantiles.parquet", "trajectories.parquet"} <= set(complete["files"])
+    assert {"report.html", "quality.json", "quantiles.csv.gz", "trajectories.parquet"} <= set(complete["files"])
+    assert found["quality"] == complete["quality"] == "pass"
+    assert "Quality: every check passed" in epydrop("show", "latest")
     for name, digest in complete["files"].items():
         assert hashlib.sha256((outputs / name).read_bytes()).hexdigest() == digest
     assert json.loads((folder / "outputs" / "latest.json").read_text())["folder"] == f"outputs/{outputs.name}/"

@@ -10,12 +10,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from epydrop_stages.report.curves import Fan
-from epydrop_stages.report.figures.style import BLACK, BLUE, GREY, RED, SOFT, Drawing, count_axis, date_axis
+from epydrop_stages.report.figures.style import BLACK, BLUE, GREY, RED, SOFT, Drawing, Margins, count_axis, date_axis
 
 SIZE, NARROW = (6.4, 3.5), (4.6, 3.1)
 SMALL = (2.9, 1.6)
 
-_MARGINS = {"left": 0.145, "right": 0.985, "bottom": 0.14, "top": 0.965}
+_SMALL_MARGINS = Margins(left=0.42, right=0.05, bottom=0.22, top=0.06)
 
 _BANDS = ((0, 6, 0.16, "95 %"), (1, 5, 0.24, "80 %"), (2, 4, 0.36, "50 %"))
 _MEDIAN = 3
@@ -35,7 +35,7 @@ def fan_chart(fan: Fan, *, top: float, title: str = "", narrow: bool = False) ->
         axes.set_ylabel(fan.label)
         axes.legend(loc="upper left" if _is_late(fan) else "upper right", ncols=1)
 
-    return Drawing(draw, NARROW if narrow else SIZE, title=title)
+    return Drawing(draw, NARROW if narrow else SIZE, title=title, margins=Margins())
 
 
 def small_fan(fan: Fan, *, top: float) -> Drawing:
@@ -49,7 +49,7 @@ def small_fan(fan: Fan, *, top: float) -> Drawing:
         axes.tick_params(labelsize=8, length=2, pad=2)
         axes.yaxis.set_major_locator(MaxNLocator(3))
 
-    return Drawing(draw, SMALL, margins=_MARGINS)
+    return Drawing(draw, SMALL, margins=_SMALL_MARGINS)
 
 
 def _bands(axes: Axes, fan: Fan, *, labels: bool) -> None:

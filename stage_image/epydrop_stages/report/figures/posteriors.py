@@ -10,12 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from epydrop_stages.report.figures.style import BLUE, GREY, RED, SERIES, SKY, Drawing, bars
+from epydrop_stages.report.figures.style import BLUE, GREY, RED, SERIES, SKY, Drawing, Margins, bars
 from epydrop_stages.report.intervals import Interval
 from epydrop_stages.report.marginals import Estimate, Marginal
 
 SIZE = (3.6, 2.7)
-_BINS = 20
+_FEWEST_BINS, _MOST_BINS = 6, 24
 _MOST_CHAINS = 12
 _ROW = 0.17  # inches of a location in a forest
 _FOREST_WIDTH = 6.0
@@ -28,7 +28,7 @@ def posterior_chart(marginal: Marginal, unit: str, *, title: str = "") -> Drawin
         chains = marginal.estimate.chains[:_MOST_CHAINS]
         rows = len(chains) if len(chains) > 1 else 0
         upper, lower = (
-            figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [4, 0.2 + 0.22 * rows], "hspace": 0.02})
+            figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [4, 0.2 + 0.22 * rows], "hspace": 0.06})
             if rows
             else (figure.add_subplot(), None)
         )
@@ -37,7 +37,7 @@ def posterior_chart(marginal: Marginal, unit: str, *, title: str = "") -> Drawin
             _chains(lower, chains)
         (upper if lower is None else lower).set_xlabel(_label(marginal.estimate.name, unit))
 
-    return Drawing(draw, SIZE, title=title)
+    return Drawing(draw, SIZE, title=title, margins=Margins(left=0.3, right=0.17))
 
 
 def forest_chart(name: str, unit: str, estimates: Sequence[tuple[str, Estimate]]) -> Drawing:
@@ -65,7 +65,8 @@ def forest_chart(name: str, unit: str, estimates: Sequence[tuple[str, Estimate]]
 def _histogram(axes: Axes, marginal: Marginal) -> None:
     values, estimate = marginal.values, marginal.estimate
     low, high = float(np.min(values)), float(np.max(values))
-    bins = np.linspace(low, high, _BINS + 1) if high > low else np.array([low - 0.5, low + 0.5])
+    count = int(np.clip(1.5 * np.sqrt(len(values)), _FEWEST_BINS, _MOST_BINS))
+    bins = np.linspace(low, high, count + 1) if high > low else np.array([low - 0.5, low + 0.5])
     axes.hist(values, bins=bins.tolist(), weights=marginal.weights, density=True, color=SKY, alpha=0.75)
     axes.axvspan(estimate.pooled.low, estimate.pooled.high, color=BLUE, alpha=0.08, linewidth=0, label="95 %")
     axes.axvline(estimate.pooled.median, color=BLUE, linewidth=1.8, label="median")
@@ -74,7 +75,7 @@ def _histogram(axes: Axes, marginal: Marginal) -> None:
         axes.plot(places, density, color=RED, linewidth=1.5, linestyle="--", label="prior")
     axes.set_ylabel("density")
     axes.margins(y=0.12)
-    axes.yaxis.set_major_locator(MaxNLocator(4))
+    axes.set_yticks([])
     axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.legend(loc="upper right", fontsize=8)
 

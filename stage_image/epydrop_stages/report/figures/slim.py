@@ -26,6 +26,17 @@ def slim(svg: str) -> str:
     return svg.replace("<svg", f'<svg font-family="{FONT}"', 1)
 
 
+def without_title(svg: str, height: float) -> str:
+    """The same without the text of the id 'title' and the points at the top that it stands in."""
+    svg = re.sub(r'<g id="title">.*?</g>', "", svg, flags=re.DOTALL)
+    return re.sub(
+        r'viewBox="0 0 (\S+) (\S+)"',
+        lambda box: f'viewBox="0 {height:g} {box[1]} {float(box[2]) - height:g}"',
+        slim(svg),
+        count=1,
+    )
+
+
 def _rounded(attribute: re.Match[str]) -> str:
     name, value = attribute[1], _FINE.sub(lambda number: f"{float(number[0]):.1f}", attribute[2])
     if name == "d":

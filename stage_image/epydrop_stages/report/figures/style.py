@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any
 
 import matplotlib as mpl
@@ -16,10 +18,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, StrMethodFormatter
-from matplotlib.transforms import Bbox
+from matplotlib.ticker import FuncFormatter
 
-from epydrop_stages.report.figures.slim import slim
+from epydrop_stages.report.figures.slim import slim, without_title
 
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")
 BLACK, GREY, SOFT = ("#1a1a1a", "#8a8f98", "#5a616c")
@@ -55,49 +56,62 @@ _STYLE: Any = {
 }
 _NO_METADATA: Any = {"Date": None, "Creator": None, "Format": None, "Type": None}
 
-_TITLE = 10.5  # points
-_ROOM = 0.04  # inches above what is left of a figure without its title
+_TITLE_SIZE = 10.5  # points
+_TITLE_HEIGHT = 0.27  # inches
 
 Draw = Callable[[Figure], None]
 
 
-class Drawing:
-    """One figure. ``draw`` fills it; ``size`` in inches decides how large the text is beside it.
+@dataclass(frozen=True)
+class Margins:
+    """Inches around the axes. Laying a figure out by its texts takes longer than drawing it."""
 
-    ``title`` stands in the files only: a page has its own headings. ``margins`` (shares of the figure, as
-    matplotlib's ``subplots_adjust`` takes them) make figures in a grid line up, else the text decides them.
+    left: float = 0.72
+    right: float = 0.1
+    bottom: float = 0.45
+    top: float = 0.1
+
+
+class Drawing:
+    """One figure, rendered once. ``draw`` fills it; ``size`` in inches decides how large the text is beside it.
+
+    ``title`` stands above it in the files only: a page has its own headings. Without ``margins`` the texts decide
+    where the axes lie.
     """
 
     def __init__(
-        self, draw: Draw, size: tuple[float, float], *, title: str = "", margins: Mapping[str, float] | None = None
+        self, draw: Draw, size: tuple[float, float], *, title: str = "", margins: Margins | None = None
     ) -> None:
+        width, height = size
+        self._strip = _TITLE_HEIGHT if title else 0.0
         with mpl.rc_context(_STYLE):
-            self._figure = figure = Figure(figsize=size, layout=None if margins else "constrained")
+            self._figure = figure = Figure(figsize=(width, height + self._strip))
             FigureCanvasAgg(figure)
             draw(figure)
-            self._title = figure.suptitle(title, x=0.01, ha="left", fontsize=_TITLE) if title else None
-            if margins:
-                figure.subplots_adjust(**margins)
-            else:
-                figure.draw_without_rendering()
-                figure.set_layout_engine("none")  # found once, for all that is written of it
+            self._lay_out(margins)
+            if title:
+                place = 0.06 / width, 1.0 - 0.06 / (height + self._strip)
+                figure.text(*place, title, va="top", fontsize=_TITLE_SIZE, color=BLACK, gid="title")
+
+    def _lay_out(self, margins: Margins | None) -> None:
+        figure = self._figure
+        width, height = figure.get_size_inches()
+        if margins:
+            sides = {"left": margins.left / width, "right": 1.0 - margins.right / width}
+            ends = {"bottom": margins.bottom / height, "top": 1.0 - (margins.top + self._strip) / height}
+            figure.subplots_adjust(**sides, **ends)
+            return
+        figure.set_layout_engine("constrained", rect=(0.0, 0.0, 1.0, 1.0 - self._strip / height))
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # found once, for all that is written of it
 
     def inline(self) -> str:
         """As an <svg> element without a title, which fills the width it is given."""
-        with mpl.rc_context(_STYLE):
-            if self._title is None:
-                return self._svg(None)
-            self._title.set_visible(False)
-            width = self._figure.get_figwidth()
-            top = self._figure.get_tightbbox().y1 + _ROOM
-            svg = self._svg(Bbox([[0.0, 0.0], [width, top]]))
-            self._title.set_visible(True)
-            return svg
+        return without_title(self._svg, self._strip * 72.0)
 
     def svg(self) -> str:
         """As an <svg> element with its title."""
-        with mpl.rc_context(_STYLE):
-            return self._svg(None)
+        return slim(self._svg)
 
     def png(self) -> bytes:
         """As a PNG at 160 dots an inch."""
@@ -106,10 +120,12 @@ class Drawing:
             self._figure.savefig(data, format="png", dpi=DPI, metadata={"Software": None})
         return data.getvalue()
 
-    def _svg(self, part: Bbox | None) -> str:
-        text = io.StringIO()
-        self._figure.savefig(text, format="svg", metadata=_NO_METADATA, bbox_inches=part)
-        return slim(text.getvalue())
+    @cached_property
+    def _svg(self) -> str:
+        with mpl.rc_context(_STYLE):
+            text = io.StringIO()
+            self._figure.savefig(text, format="svg", metadata=_NO_METADATA)
+        return text.getvalue()
 
 
 def bars(axes: Axes, ends: Sequence[tuple[float, float, float]], *, flat: bool = False, **style: Any) -> None:
@@ -127,13 +143,13 @@ def date_axis(axes: Axes, *, small: bool = False) -> None:
 
 
 def count_axis(axes: Axes, *, small: bool = False) -> None:
-    """Numbers with their thousands apart, from zero up; in small figures thousands are told as k, millions as M."""
-    axes.yaxis.set_major_formatter(FuncFormatter(_short_count) if small else StrMethodFormatter("{x:,.10g}"))
+    """Numbers with their thousands apart, from zero up; where these would be long, thousands are k and millions M."""
+    formatter = FuncFormatter(partial(_short_count, plain_below=1_000.0 if small else 100_000.0))
+    axes.yaxis.set_major_formatter(formatter)
     axes.set_ylim(bottom=0)
 
 
-def _short_count(value: float, _position: int | None = None) -> str:
-    for size, letter in ((1e6, "M"), (1e3, "k")):
-        if abs(value) >= 10 * size or (abs(value) >= size and value % (size / 10) == 0):
-            return f"{value / size:g}{letter}"
-    return f"{value:g}"
+def _short_count(value: float, _position: int | None = None, *, plain_below: float) -> str:
+    if abs(value) < plain_below:
+        return f"{value:,.10g}"
+    return f"{value / 1e6:g}M" if abs(value) >= 1e6 else f"{value / 1e3:g}k"
