@@ -135,10 +135,14 @@ def test_without_any_notification_the_sweep_alone_brings_a_run_home(around, tmp_
 
 
 def test_everything_three_times_and_in_any_order_gives_each_job_once(around, tmp_path):
-    """Drops, notifications and kicks alike."""
+    """Drops, notifications and kicks alike: a kick that starts a run starts one, however often it comes."""
     with deployed(tmp_path, around, copies=3, mischief={"repeat": "50", "delay": "1s"}) as here:
-        run_ids = [here.drop(SWEEP, "experiments/sweep.yaml")]
+        first = here.drop(SWEEP, "experiments/sweep.yaml")
+        until(lambda: here.run(first), here.log)
+        here.kick({"start": f"gs://{here.trigger}/experiments/sweep.yaml"})
+        until(lambda: len(list(here.runs.newest(5))) > 1, here.log)
 
+        run_ids = [run.run_id for run in here.runs.newest(10)]
         runs = [here.settled(run_id, again=lambda: here.kick({"sweep": True})) for run_id in run_ids]
 
         for run in runs:
