@@ -1,4 +1,4 @@
-"""What was observed, and simulations brought to the same terms: summed or sampled over the periods of the data."""
+"""Simulations in the terms of what was observed: summed or sampled over the periods of the data."""
 
 from __future__ import annotations
 
@@ -7,24 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from epydrop_stages.results import Days, Floats
+from epydrop_stages.results import Days, Floats, Observations
 
 DAYS_OF = {"day": 1, "week": 7}
-
-
-@dataclass(frozen=True)
-class Observations:
-    """What was counted of ``variable`` at one location.
-
-    ``dates`` and ``values`` have the shape (k,): people in the ``period`` ('day' or 'week') that ends with that date.
-    ``fitted`` (k,) tells what the calibration saw; the rest was held back, and scores the forecast.
-    """
-
-    variable: str
-    period: str
-    dates: Days
-    values: Floats
-    fitted: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

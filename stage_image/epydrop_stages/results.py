@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from epydrop_stages.observations import Observations
-
 Floats = npt.NDArray[np.float64]
 Days = npt.NDArray[np.datetime64]
+
+
+@dataclass(frozen=True)
+class Observations:
+    """What was counted of ``variable`` at one location.
+
+    ``dates`` and ``values`` have the shape (k,): people in the ``period`` ('day' or 'week') that ends with that date.
+    ``fitted`` (k,) tells what the calibration saw; the rest was held back, and scores the forecast.
+    """
+
+    variable: str
+    period: str
+    dates: Days
+    values: Floats
+    fitted: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

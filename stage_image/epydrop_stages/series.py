@@ -14,7 +14,8 @@ import numpy as np
 from epydrop.errors import BadInput, Problem
 from epydrop.experiment.sections import Data
 from epydrop_stages.data_file import FILE, Row, listed, names_in_file, read_rows
-from epydrop_stages.observations import DAYS_OF, Observations
+from epydrop_stages.observations import DAYS_OF
+from epydrop_stages.results import Observations
 
 _NOT_REPORTED = {"", "na", "nan", "null", "none"}
 _MOST_ROWS = 20  # problems with single rows; who sees so many will look at the file

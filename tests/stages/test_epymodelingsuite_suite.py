@@ -26,7 +26,7 @@ from epydrop.errors import BadInput, EpydropError
 from epydrop.experiment import read_experiment
 from epydrop.names import Stage
 from epydrop_stages.hub.flusight import LEVELS
-from epydrop_stages.observations import Observations
+from epydrop_stages.results import Observations
 from epydrop_stages.suites import RunFacts, TaskKey, TaskLine, epymodelingsuite
 from epydrop_stages.suites.epymodelingsuite import package
 from epydrop_stages.suites.epymodelingsuite.agreement import disagreements

@@ -18,9 +18,8 @@ from epydrop_stages.hub.file import hub_name, write_hub_file
 from epydrop_stages.hub.flusight import ADMISSIONS, CATEGORIES, LEVELS, TREND, trend_shares, validate
 from epydrop_stages.hub.forecast import hub_forecast
 from epydrop_stages.hub.places import hub_problems
-from epydrop_stages.observations import Observations
 from epydrop_stages.pools import Pool
-from epydrop_stages.results import Result, Trajectories
+from epydrop_stages.results import Observations, Result, Trajectories
 
 REFERENCE = date(2026, 2, 7)
 DAYS = np.arange(np.datetime64("2026-01-04"), np.datetime64("2026-03-01"))

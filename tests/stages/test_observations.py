@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from epydrop_stages.observations import Observations, Periods, by_period
+from epydrop_stages.observations import Periods, by_period
+from epydrop_stages.results import Observations
 
 START = np.datetime64("2026-01-01")
 

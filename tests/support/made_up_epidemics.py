@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from epydrop_stages.observations import Observations, by_period
-from epydrop_stages.results import Posterior, Result, Trajectories
+from epydrop_stages.observations import by_period
+from epydrop_stages.results import Observations, Posterior, Result, Trajectories
 from epydrop_stages.suites import TaskKey
 from support.made_up_runs import MadeUpRun
 

@@ -20,9 +20,9 @@ from epydrop_stages.hub.flusight import (
     trend_shares,
 )
 from epydrop_stages.hub.places import hub_location
-from epydrop_stages.observations import Observations, by_period
+from epydrop_stages.observations import by_period
 from epydrop_stages.pools import Pool, weighted_quantiles
-from epydrop_stages.results import Floats, Trajectories
+from epydrop_stages.results import Floats, Observations, Trajectories
 from epydrop_stages.us_locations import UsLocation
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from epydrop.errors import Problem
 from epydrop.experiment import Experiment
-from epydrop_stages.observations import Observations
+from epydrop_stages.results import Observations
 from epydrop_stages.us_locations import UsLocation, us_location
 
 FILE = "experiment.yaml"

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from epydrop_stages.observations import DAYS_OF, Observations, by_period
+from epydrop_stages.observations import DAYS_OF, by_period
 from epydrop_stages.pools import Pool, weighted_quantiles
 from epydrop_stages.quality.checks import Finding, Severity, as_percent, plain_number
 from epydrop_stages.quality.scores import LEVELS, is_covered, persistence, weighted_interval_score
-from epydrop_stages.results import Days, Floats, Trajectories
+from epydrop_stages.results import Days, Floats, Observations, Trajectories
 
 SHARES = (0.5, 0.8, 0.95)
 """The central intervals whose coverage is told."""

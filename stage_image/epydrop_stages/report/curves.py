@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from epydrop_stages.description import Description
-from epydrop_stages.observations import DAYS_OF, Observations, by_period
+from epydrop_stages.observations import DAYS_OF, by_period
 from epydrop_stages.pools import Pool, sum_of, weighted_quantiles
-from epydrop_stages.results import Days, Floats, Trajectories
+from epydrop_stages.results import Days, Floats, Observations, Trajectories
 
 LEVELS = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
 _MEDIAN = LEVELS.index(0.5)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from epydrop.errors import BadInput
 from epydrop.experiment import Experiment
-from epydrop_stages.observations import Observations
+from epydrop_stages.results import Observations
 from epydrop_stages.series import read_observations
 from epydrop_stages.suites.epydemix.checks import read_files
 from epydrop_stages.suites.epydemix.model import Work

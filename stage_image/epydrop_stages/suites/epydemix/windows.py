@@ -15,7 +15,8 @@ import pandas as pd
 
 from epydrop.experiment import Experiment
 from epydrop.experiment.forecasts import LAST_HORIZON
-from epydrop_stages.observations import DAYS_OF, Observations, is_transition
+from epydrop_stages.observations import DAYS_OF, is_transition
+from epydrop_stages.results import Observations
 
 Section = dict[str, Any]
 

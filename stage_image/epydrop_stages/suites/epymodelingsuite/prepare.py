@@ -12,7 +12,7 @@ from urllib.error import URLError
 from epydemix.population import population as population_source
 
 from epydrop.errors import BadInput, TryAgain
-from epydrop_stages.observations import Observations
+from epydrop_stages.results import Observations
 from epydrop_stages.suites import Task
 from epydrop_stages.suites.epymodelingsuite.checks import Configs, validated
 from epydrop_stages.suites.epymodelingsuite.configuration import Configuration

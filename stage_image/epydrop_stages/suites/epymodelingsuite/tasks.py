@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from epydrop.errors import BadInput
-from epydrop_stages.observations import Observations
+from epydrop_stages.results import Observations
 from epydrop_stages.suites import Task, TaskKey
 from epydrop_stages.suites.epymodelingsuite.checks import Configs
 from epydrop_stages.suites.epymodelingsuite.work import Work, kind_of

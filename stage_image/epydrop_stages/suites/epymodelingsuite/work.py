@@ -7,7 +7,7 @@ from typing import Any
 
 import dill
 
-from epydrop_stages.observations import Observations
+from epydrop_stages.results import Observations
 
 SIMULATION, CALIBRATION = "simulation", "calibration"
 
