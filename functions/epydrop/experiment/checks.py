@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from datetime import date, timedelta
 from itertools import pairwise
-from math import prod
 from typing import Any
 
 from epydrop import machines, names
 from epydrop.errors import BadInput
 from epydrop.experiment.problems import Finding, did_you_mean, refuse
 from epydrop.experiment.source import describe
-from epydrop.experiment.yaml_scalars import short
 
 SUITES = ("epydemix", "epymodelingsuite")
 FORMATS = ("csv.gz", "parquet")
@@ -30,9 +28,7 @@ _GITHUB = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+")
 _REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+-]*")
 _MODEL_ID = re.compile(r"[A-Za-z0-9_]{1,15}-[A-Za-z0-9_]{1,15}")
 _SATURDAY = 5
-_UNCOUNTABLE = 10**15
-_SEED = "simulation.seed"
-_SEED_HINT = "the seed stands at the top level"
+SEED_HINT = "the seed stands at the top level"
 
 
 def seconds(value: object) -> object:
@@ -89,7 +85,7 @@ def _misplaced(value: dict[str, Any]) -> Iterator[Finding]:
         yield Finding("an experiment cannot build on another configuration", "copy its content here", ("base",))
     simulation = value.get("simulation")
     if isinstance(simulation, dict) and "seed" in simulation:
-        yield Finding(_SEED_HINT, "move it there: 'seed: ...'", ("simulation", "seed"))
+        yield Finding(SEED_HINT, "move it there: 'seed: ...'", ("simulation", "seed"))
 
 
 def some_names(values: tuple[str, ...]) -> tuple[str, ...]:
@@ -183,12 +179,6 @@ def ref(value: str) -> str:
     return value
 
 
-def backwards(start: date, end: date) -> Iterator[Finding]:
-    """A window that ends before it begins."""
-    if end < start:
-        yield Finding(f"expected a date from {start} on, got {end}", at=("end_date",))
-
-
 def period(value: str) -> str:
     """The time that one observation counts."""
     if value not in PERIODS:
@@ -254,56 +244,6 @@ def _illegal_labels(values: dict[str, str]) -> Iterator[Finding]:
         elif not _LABEL_KEY.fullmatch(key) or key.startswith("goog"):
             hint = "a lower-case letter, then up to 62 of a-z, 0-9, '_' and '-'; not beginning with 'goog'"
             yield Finding("this is not a legal name for a label", hint, (key,))
-
-
-# -- what must agree ---------------------------------------------------------------------------
-
-
-def overlaps(grid: Mapping[str, Any], ranges: Mapping[str, Any], *, has_populations: bool) -> Iterator[Finding]:
-    """Paths that set the same thing, or one a part of the other's."""
-    places = [(path, ("grid", path)) for path in grid] + [(path, ("lhs", "ranges", path)) for path in ranges]
-    first = None
-    for path, at in sorted(places, key=lambda place: f"{place[0]}."):  # so that the parts of a thing follow it
-        if first and f"{path}.".startswith(f"{first}."):
-            yield Finding(f"this overlaps '{short(first)}'", "each value can be set once only", at)
-        else:
-            first = path
-    for path, at in places:
-        if path in {_SEED, "simulation"}:
-            yield Finding("the seed of a task cannot be chosen", _SEED_HINT, at)
-        if has_populations and path in {"population.name", "population"}:
-            yield Finding("this is set by 'tasks.populations' already", "remove one of the two", at)
-
-
-def too_many(factors: Mapping[str, int]) -> Iterator[Finding]:
-    """More tasks than one job can have."""
-    count = prod(factors.values())
-    if count > names.MAX_TASKS:
-        number_of = f"{count}" if count < _UNCOUNTABLE else "far too many"
-        product = " x ".join(f"{number} {name}" for name, number in factors.items())
-        yield Finding(f"{product} are {number_of} tasks, at most {names.MAX_TASKS} can be run")
-
-
-def misfits(
-    cpu_milli: int, memory_mib: int, max_memory_mib: int, kind: str | None, tasks: int = 1
-) -> Iterator[Finding]:
-    """Sizes that contradict one another or the machine."""
-    if max_memory_mib < memory_mib:
-        yield Finding(f"expected at least memory_mib, {memory_mib}, got {max_memory_mib}", at=("max_memory_mib",))
-    if kind and not machines.machine(kind).holds(cpu_milli, memory_mib, tasks):
-        one = machines.machine(kind)
-        needs = f"{tasks} x ({cpu_milli} cpu_milli and {memory_mib} memory_mib)"
-        room = machines.smallest(one.family, cpu_milli, memory_mib, tasks)
-        hint = f"'{room.name}' would do" if room else "choose another family, or fewer tasks_per_vm"
-        yield Finding(f"{needs} do not fit on {one}", hint, ("machine_type",))
-
-
-def unknown_required(required: Collection[str], populations: Collection[str] | None) -> Iterator[Finding]:
-    """Required names that no task has."""
-    for at, name in enumerate(required):
-        if populations is not None and name not in populations:
-            message = f"{describe(name)} is not among 'tasks.populations'"
-            yield Finding(message, did_you_mean(name, populations), ("run", "required", at))
 
 
 def _at_least_one(values: Collection[Any], what: str) -> Iterator[Finding]:

@@ -59,8 +59,8 @@ class Tasks(Section):
     @model_validator(mode="after")
     def _agrees(self) -> Self:
         ranges = self.lhs.ranges if self.lhs else {}
-        refuse(checks.overlaps(self.grid, ranges, has_populations=self.populations is not None))
-        refuse(checks.too_many(self.factors))
+        refuse(agreement.overlaps(self.grid, ranges, has_populations=self.populations is not None))
+        refuse(agreement.too_many(self.factors))
         return self
 
     @property
@@ -95,7 +95,7 @@ class StageSection(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        refuse(checks.misfits(self.cpu_milli, self.memory_mib, self.max_memory_mib, self.machine_type))
+        refuse(agreement.misfits(self.cpu_milli, self.memory_mib, self.max_memory_mib, self.machine_type))
         return self
 
 
@@ -129,7 +129,7 @@ class RunnerSection(Section):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         tasks = self.tasks_per_vm
-        refuse(checks.misfits(self.cpu_milli, self.memory_mib, self.max_memory_mib, self.machine_type, tasks))
+        refuse(agreement.misfits(self.cpu_milli, self.memory_mib, self.max_memory_mib, self.machine_type, tasks))
         return self
 
 
@@ -178,7 +178,7 @@ class Experiment(Section):
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
-        refuse(checks.unknown_required(self.run.required, self.tasks.populations))
+        refuse(agreement.unknown_required(self.run.required, self.tasks.populations))
         refuse(agreement.contradictions(self.suite, self.model_dump(), self._changed))
         return self
 

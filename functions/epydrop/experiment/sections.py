@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from epydrop.experiment import checks
+from epydrop.experiment import agreement, checks
 from epydrop.experiment.problems import refuse
 
 
@@ -40,7 +40,7 @@ class Window(Section):
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
-        refuse(checks.backwards(self.start_date, self.end_date))
+        refuse(agreement.backwards(self.start_date, self.end_date))
         return self
 
 
