@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
+import os
 import pickle
 import signal
 import sys
@@ -21,6 +22,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkContext, SpawnContext
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any, Self
 
 from epydrop.errors import EpydropError, ExitCode
@@ -130,7 +132,7 @@ class Workers:
     def _started(self, open_work: OpenWork) -> _Worker:
         ours, theirs = self._context.Pipe()
         others = [ours, *(worker.pipe for worker in self._workers)] if _FORKS else []
-        process = self._context.Process(target=_serve, args=(theirs, others, open_work), daemon=True)
+        process = self._context.Process(target=_serve, args=(theirs, others, open_work, Path.cwd()), daemon=True)
         with warnings.catch_warnings():
             # Python 3.12 and later warn of threads; the one there may be waits for the supervisor's death.
             warnings.simplefilter("ignore", DeprecationWarning)
@@ -164,8 +166,9 @@ class Workers:
         self._workers = []
 
 
-def _serve(pipe: Connection, others: Sequence[Connection], open_work: OpenWork) -> None:
+def _serve(pipe: Connection, others: Sequence[Connection], open_work: OpenWork, folder: Path) -> None:
     """A worker's life: opens its work with the first question, and answers until the pipe ends."""
+    os.chdir(folder)  # a spawned process begins where the program did, not where the stage is
     for other in others:
         other.close()  # else the stage's death would not show as the end of the pipe
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the stage hears it too, and ends its workers

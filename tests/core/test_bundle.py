@@ -369,13 +369,26 @@ def test_a_zip_is_dropped_as_it_is(tmp_path):
     assert pack(path) == ("flu.zip", path.read_bytes())
 
 
-def test_a_zip_takes_no_settings(tmp_path):
-    """Its bytes are its own."""
+def test_a_zip_takes_settings(tmp_path):
+    """Into its experiment; the data are what they were."""
     path = tmp_path / "flu.zip"
     path.write_bytes(zipped(("data/cases.csv", CASES)))
 
-    with pytest.raises(BadInput, match=r"--set: settings cannot be applied to a .zip \(change experiment.yaml in it\)"):
-        pack(path, ["seed=1"])
+    name, data = pack(path, ["seed=7"])
+
+    assert name == "flu.zip"
+    assert unpacked(data)["data/cases.csv"] == CASES
+    assert read_experiment(unpacked(data)["experiment.yaml"], "experiment.yaml", "flu").seed == 7
+    assert pack(path, ["seed=7"])[1] == data
+
+
+def test_a_setting_that_a_zip_cannot_follow_is_refused(tmp_path):
+    """With the place that it comes from."""
+    path = tmp_path / "flu.zip"
+    path.write_bytes(zipped(("data/cases.csv", CASES)))
+
+    with pytest.raises(BadInput, match=r"--set.*flu.zip holds no file 'other.csv'"):
+        pack(path, ["model.calibration.observed_data=other.csv"])
 
 
 def test_a_zip_with_a_mistake_is_refused_before_it_is_dropped(tmp_path):

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from epydrop.errors import BadInput, ExitCode, Problem
+from epydrop_stages import workers as workers_module
 from epydrop_stages.failures import FailedInWorker, Failure, exit_code_of
 from epydrop_stages.usage import Usage, cpu_seconds
 from epydrop_stages.workers import WorkerLost, Workers
@@ -86,6 +87,16 @@ def test_answers_come_in_the_order_of_the_questions(count):
 
     with workers(count) as pool:
         assert list(pool.answers(questions)) == list(range(20))
+
+
+@pytest.mark.parametrize("forks", [True, False])
+def test_workers_stand_in_the_folder_of_their_stage(forks, tmp_path, monkeypatch):
+    """Where the files lie that results refer to; spawned ones, too, that begin elsewhere."""
+    monkeypatch.setattr(workers_module, "_FORKS", forks)
+    monkeypatch.chdir(tmp_path)
+
+    with workers(1) as pool:
+        assert list(pool.answers([Path.cwd])) == [tmp_path]
 
 
 def test_questions_are_taken_no_earlier_than_needed():
@@ -179,12 +190,14 @@ def test_a_worker_that_dies_is_told_and_nothing_hangs(how, code, words):
 
 def test_no_worker_is_left_when_the_block_ends():
     """Neither after success nor after a failure, when some are at work."""
+    before = set(psutil.Process().children())
+
     with workers(3) as pool:
         list(pool.answers([Slow(0, 0.0)]))
     with pytest.raises(FailedInWorker), workers(3) as pool:
         list(pool.answers([Dies(divide), Slow(0, 600.0), Slow(0, 600.0)]))
 
-    assert not [child for child in psutil.Process().children() if child.name().startswith("python")]
+    assert set(psutil.Process().children()) == before
 
 
 PARENT = """

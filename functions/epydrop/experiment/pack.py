@@ -8,11 +8,11 @@ from pathlib import Path
 
 from epydrop import names
 from epydrop.errors import BadInput, Problem
-from epydrop.experiment.bundle import open_bundle
+from epydrop.experiment.bundle import members, open_bundle
 from epydrop.experiment.bundle_rules import EXPERIMENT_NAMES, MAX_UNPACKED
 from epydrop.experiment.data_files import name_fault, named_paths, normal_name
-from epydrop.experiment.schema import Experiment, experiment_of, read_experiment, referenced_files
-from epydrop.experiment.source import SETTING, read_source
+from epydrop.experiment.schema import Experiment, experiment_of, referenced_files
+from epydrop.experiment.source import read_source
 from epydrop.experiment.yaml_writer import write_yaml
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
@@ -23,14 +23,14 @@ _PLAIN_FILE = 0o100644
 def pack(path: Path, settings: Sequence[str] = ()) -> tuple[str, bytes]:
     """The name and the bytes to drop for an experiment file; the same content always gives the same bytes.
 
-    A lone YAML when it needs no data, a zip when it does, and a zip as it is. Raises BadInput with all problems.
+    A lone YAML when it needs no data, a zip when it does, and a zip as it is unless there are settings. Raises BadInput
+    with all problems.
     """
     if not path.name.endswith(names.EXPERIMENT_SUFFIXES):
         raise BadInput(Problem("expected a file that ends in .yaml, .yml or .zip", str(path)))
     data = _read(path)
     if path.name.endswith(".zip"):
-        _check_zip(path, data, settings)
-        return path.name, data
+        return path.name, _bundle(path, data, settings)
     source = read_source(data, str(path), settings)
     experiment = experiment_of(source, path.stem, lambda name: _why_missing(path.parent, name))
     if settings:
@@ -63,11 +63,15 @@ def _named_in(path: Path) -> list[str]:
     return [normal_name(name) for _, name in named_paths(document) if not name_fault(name)]
 
 
-def _check_zip(path: Path, data: bytes, settings: Sequence[str]) -> None:
-    if settings:
-        raise BadInput(Problem("settings cannot be applied to a .zip", SETTING, hint="change experiment.yaml in it"))
+def _bundle(path: Path, data: bytes, settings: Sequence[str]) -> bytes:
+    """A bundle as it is, or another with the settings in its experiment."""
     bundle = open_bundle(io.BytesIO(data), len(data), str(path))
-    read_experiment(bundle.experiment, bundle.experiment_name, path.stem, why_missing=bundle.why_missing)
+    source = read_source(bundle.experiment, bundle.experiment_name, settings)
+    experiment_of(source, path.stem, bundle.why_missing)
+    if not settings:
+        return data
+    contents = {name: stream.read() for name, stream in members(io.BytesIO(data), str(path))}
+    return _zipped({**contents, bundle.experiment_name: write_yaml(source.plain())}, path)
 
 
 def _why_missing(folder: Path, name: str) -> str:
