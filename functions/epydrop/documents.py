@@ -29,6 +29,12 @@ def _adapter(kind: Any) -> Any:
     return _adapters[kind]
 
 
+def prepare(*kinds: type) -> None:
+    """Builds now what reads and writes these kinds: a process that is to be forked does it once for all its tasks."""
+    for kind in kinds:
+        _adapter(kind)
+
+
 def to_document(value: Any) -> dict[str, Any]:
     """The value as a dict of JSON types."""
     document: dict[str, Any] = _adapter(type(value)).dump_python(value, mode="json")

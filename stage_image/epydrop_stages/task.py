@@ -9,12 +9,13 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-# Imported here, so that a process which has imported this module forks into tasks that start at once.
+# Imported and prepared here, so that a process which has imported this module forks into tasks that start at once.
 import epydrop_stages.suites.epydemix  # noqa: F401
-from epydrop.documents import to_json
+from epydrop.documents import prepare, to_json
 from epydrop.errors import EpydropError, ExitCode, WiredWrongly
 from epydrop.logs import log_context, measured, set_up_logs
 from epydrop.names import Stage, error_name, telemetry_name
+from epydrop.orders import Orders
 from epydrop.records import ErrorRecord, Telemetry
 from epydrop.stores import open_object_store
 from epydrop_stages import builder, output, runner
@@ -25,6 +26,8 @@ from epydrop_stages.usage import Usage, cpu_seconds
 from epydrop_stages.workspace import files_at_hand
 
 _log = logging.getLogger("epydrop.stages")
+
+prepare(Orders, Telemetry)
 
 _STAGES: dict[Stage, Callable[[TaskContext], bool]] = {
     Stage.BUILDER: builder.run,

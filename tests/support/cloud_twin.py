@@ -196,7 +196,7 @@ def deployed(
         }
         postman = Postman({kind: server.url for kind, server in functions.items()}, f"{project}-trigger", copies)
         stack.enter_context(postman)
-        _subscribe(project, settings, postman)
+        stack.enter_context(_subscribed(project, settings, postman))
         runs = FirestoreRunStore(firestore)
         yield Deployment(project, settings, storage, publisher, runs, batch, postman, functions)
 
@@ -240,20 +240,30 @@ def _function(name: str, source: Path, variables: Mapping[str, str]) -> Any:
     )
 
 
-def _subscribe(project: str, settings: Mapping[str, str], postman: Postman) -> None:
-    """Pushes to the functions; the path says from which topic a message comes."""
+@contextmanager
+def _subscribed(project: str, settings: Mapping[str, str], postman: Postman) -> Iterator[None]:
+    """Pushes to the functions; the path says from which topic a message comes.
+
+    The subscriptions end with the deployment: the emulator would go on to push to where nobody listens any more.
+    """
     topics = {
         "objects": f"projects/{EVENTS_PROJECT}/topics/{EVENTS_TOPIC}",
         "jobs": settings["EPYDROP_BATCH_TOPIC"],
         "kicks": settings["EPYDROP_KICK_TOPIC"],
     }
+    names_of = {kind: f"projects/{project}/subscriptions/push-{kind}" for kind in topics}
     with SubscriberClient() as subscriber:
         for kind, topic in topics.items():
             subscriber.create_subscription(
                 request={
-                    "name": f"projects/{project}/subscriptions/push-{kind}",
+                    "name": names_of[kind],
                     "topic": topic,
                     "ack_deadline_seconds": ACK_DEADLINE,
                     "push_config": {"push_endpoint": f"{postman.url}/{kind}/{topic}"},
                 }
             )
+        try:
+            yield
+        finally:
+            for name in names_of.values():
+                subscriber.delete_subscription(subscription=name)
