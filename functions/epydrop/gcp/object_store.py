@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO, cast
@@ -94,14 +95,24 @@ class GcsObjectStore:
     def open_read(self, name: str) -> Iterator[BinaryIO]:
         """The object as a seekable stream of the one generation that is the newest now. Raises NotThere.
 
-        When that generation is replaced meanwhile, the next read raises TryAgain.
+        When that generation is replaced meanwhile, the next read raises TryAgain. What fits into one piece is read in
+        one request, however the stream is moved about in.
         """
         blob = self._blob(name)
         with told(self._url(name)):
             blob.reload()
+        if blob.size <= CHUNK:
+            yield self._in_memory(name, blob.generation)
+            return
         options = {"if_generation_match": blob.generation, "raw_download": True}
         with blob.open("rb", chunk_size=CHUNK, **options) as stream:
             yield cast("BinaryIO", _Told(stream, self._url(name)))
+
+    def _in_memory(self, name: str, generation: int) -> BinaryIO:
+        try:
+            return BytesIO(self.read(name, generation=generation))
+        except NotThere as error:
+            raise TryAgain(f"{self._url(name)} was replaced while it was read") from error
 
     def write(self, name: str, data: bytes, *, if_generation: int | None = None) -> ObjectInfo:
         """Stores an object. ``if_generation`` 0 demands that none exists, n that n is the newest: else Outdated."""
