@@ -28,9 +28,11 @@ cover: $(DEV) ## Check that the tests of the core reach its branches
 	.venv/bin/python -m pytest -q tests/core --cov --cov-report=term-missing --cov-fail-under=97
 
 .PHONY: bench
-bench: $(DEV) ## Measure what the local machine adds to the tasks, and what an event costs; some minutes
+bench: $(DEV) ## Measure what is added to the tasks, what an event and what the outputs cost; a quarter of an hour
 	.venv/bin/python benchmarks/first_task.py
 	.venv/bin/python benchmarks/task_overhead.py
+	.venv/bin/python benchmarks/artifacts.py
+	.venv/bin/python benchmarks/output_stage.py
 	.venv/bin/python benchmarks/functions.py
 	.venv/bin/python benchmarks/batch_api.py
 	.venv/bin/python benchmarks/whole_run.py
