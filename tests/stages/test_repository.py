@@ -333,6 +333,20 @@ def test_an_archive_that_is_not_the_builder_s_is_refused(take, repository, tmp_p
     assert not (tmp_path / "later").exists()
 
 
+@pytest.mark.parametrize("name", ["../outside", "/tmp/outside", "a/../../outside", ".git/config"])
+def test_an_archive_whose_names_lead_elsewhere_is_refused(tmp_path, name):
+    """Even if its digest is the one expected."""
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo(name))
+    packed = zstandard.ZstdCompressor().compress(plain.getvalue())
+    store = FileObjectStore(tmp_path / "run")
+    store.write(REPOSITORY_ARCHIVE, packed)
+
+    with pytest.raises(NotGenuine, match="no name for a file"):
+        unpack_repository(store, hashlib.sha256(packed).hexdigest(), tmp_path / "later")
+
+
 @pytest.mark.parametrize("kind", [tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
 def test_an_archive_with_other_things_than_files_is_refused(tmp_path, kind):
     """Even if its digest is the one expected."""

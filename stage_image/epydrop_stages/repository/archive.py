@@ -10,8 +10,9 @@ import io
 import logging
 import os
 import posixpath
+import shutil
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -73,18 +74,29 @@ def unpack(store: ObjectStore, name: str, sha256: str, folder: Path) -> None:
         stream.seek(0)
         source = zstandard.ZstdDecompressor().stream_reader(stream, closefd=False)
         with tarfile.open(fileobj=source, mode="r|") as archive:
-            links = []
-            for member in _bounded(archive, name):
-                try:
-                    archive.extract(member, folder, filter="data")
-                except tarfile.FilterError as error:
-                    raise BadInput(Problem(f"source: the repository's {member.name!r} is refused: {error}")) from error
-                links += [member.name] if member.issym() else []
+            links = _unpack_files(_bounded(archive, name), archive, folder)
+    for link, target in links.items():
+        (folder / link).symlink_to(target)
     _check_links(links, folder)
 
 
-def _check_links(links: list[str], folder: Path) -> None:
-    """Raises BadInput if one leads out, now that all are there: each was looked at before those after it existed."""
+def _unpack_files(members: Iterator[tarfile.TarInfo], archive: tarfile.TarFile, folder: Path) -> dict[str, str]:
+    """Unpacks all but the links, and returns these: while there are none, no name leads out of the folder."""
+    links = {}
+    for member in members:
+        path = folder / member.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if member.issym():
+            links[member.name] = member.linkname
+            continue
+        with cast("BinaryIO", archive.extractfile(member)) as source, path.open("wb") as target:
+            shutil.copyfileobj(source, target)
+        path.chmod(member.mode & 0o755)
+    return links
+
+
+def _check_links(links: Iterable[str], folder: Path) -> None:
+    """Raises BadInput if one leads out, now that all are there."""
     root = os.path.realpath(folder)
     for name in links:
         target = os.path.realpath(folder / name)
@@ -121,16 +133,19 @@ def _files(entries: list[_Entry]) -> list[_Entry]:
 
 
 def _fault(entry: _Entry) -> str:
-    parts = entry.name.split("/")
-    if any(part in {"", ".", ".."} or part.lower() == ".git" for part in parts):
+    if not _is_name(entry.name):
         return "is no name for a file"
     if any(0xDC80 <= ord(letter) <= 0xDCFF for letter in entry.name):
         return "has a name that is not UTF-8"
-    if any(len(part.encode()) > _MAX_NAME for part in parts):
+    if any(len(part.encode()) > _MAX_NAME for part in entry.name.split("/")):
         return "has too long a name"
     if entry.mode == _LINK and entry.size > _MAX_LINK:
         return "is a link with too long a target"
     return ""
+
+
+def _is_name(name: str) -> bool:
+    return not any(part in {"", ".", ".."} or part.lower() == ".git" for part in name.split("/"))
 
 
 def _link_fault(name: str, target: str) -> str:
@@ -169,4 +184,6 @@ def _bounded(archive: tarfile.TarFile, name: str) -> Iterator[tarfile.TarInfo]:
         count, size = count + 1, size + member.size
         if count > MAX_FILES or size > MAX_BYTES or not (member.isreg() or member.issym()):
             raise NotGenuine(f"{name} holds more, or other things, than a repository's files")
+        if not _is_name(member.name):
+            raise NotGenuine(f"{name} holds {member.name!r}, which is no name for a file")
         yield member
