@@ -21,7 +21,7 @@ from epydrop.experiment.pack import pack
 from epydrop.names import Stage
 from epydrop.stores import open_object_store
 from epydrop_stages.artifacts import Meta, read_artifact, write_artifact
-from epydrop_stages.bundles import unpack
+from epydrop_stages.bundles import take_bundle
 from epydrop_stages.signatures import SigningKeys
 from epydrop_stages.suites import epydemix
 
@@ -38,7 +38,7 @@ def result_of(name: str, *settings: str) -> object:
         store = open_object_store(workspace.as_uri() + "/")
         file, data = pack(EXAMPLES / name / "experiment.yaml")
         store.write(f"dropped/{file}", data)
-        unpack(store, workspace)
+        take_bundle(store, workspace)
         experiment = read_experiment((EXAMPLES / name / "experiment.yaml").read_bytes(), file, name, settings)
         (task,) = islice(epydemix.build(experiment, workspace), 1)
         return epydemix.run(task)
