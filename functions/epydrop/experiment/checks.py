@@ -19,6 +19,7 @@ PERIODS = ("week", "day")
 SCENARIO_KEYS = {"parameters": dict, "interventions": list, "overrides": list}
 MAX_LABELS = 20
 OWN_LABELS = {"component", "managed-by", "stage", "exp_id", "run_id", "attempt", "orders", "environment"}
+SEED_HINT = "the seed stands at the top level"
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _DURATION = re.compile(r"(\d{1,9})([smhd])", re.ASCII)
@@ -28,7 +29,6 @@ _GITHUB = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+")
 _REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+-]*")
 _MODEL_ID = re.compile(r"[A-Za-z0-9_]{1,15}-[A-Za-z0-9_]{1,15}")
 _SATURDAY = 5
-SEED_HINT = "the seed stands at the top level"
 
 
 def seconds(value: object) -> object:
