@@ -15,8 +15,9 @@ import hmac
 import io
 import os
 import platform
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Protocol, cast
 
 import dill
 import zstandard
@@ -30,6 +31,13 @@ MAX_DECOMPRESSED = 8 << 30  # bytes; a bound, so that a small file cannot fill t
 
 _CHUNK = 1 << 20
 _LEVEL = 3
+
+
+class Source(Protocol):
+    """Where artifacts are read: a store, or what was fetched from one."""
+
+    def open_read(self, name: str) -> AbstractContextManager[BinaryIO]:
+        """The object as a seekable stream. Raises NotThere."""
 
 
 @dataclass(frozen=True)
@@ -66,16 +74,16 @@ def write_artifact(
 
 
 def read_artifact(
-    store: ObjectStore, name: str, expected: Meta, keys: SigningKeys, *, max_bytes: int = MAX_DECOMPRESSED
+    source: Source, name: str, expected: Meta, keys: SigningKeys, *, max_bytes: int = MAX_DECOMPRESSED
 ) -> Any:
     """The value of an artifact that is what it is expected to be. Raises NotThere, and NotGenuine with the reason."""
-    with store.open_read(name) as stream:
+    with source.open_read(name) as stream:
         header = _verify(stream, name, expected, keys)
         stream.seek(0)
         part = cast("BinaryIO", _First(stream, header.compressed))
-        source = zstandard.ZstdDecompressor().stream_reader(part, read_across_frames=True, closefd=False)
+        plain = zstandard.ZstdDecompressor().stream_reader(part, read_across_frames=True, closefd=False)
         try:
-            return dill.load(io.BufferedReader(_Bounded(source, max_bytes, name), _CHUNK))  # noqa: S301 - signed by us, as was just verified
+            return dill.load(io.BufferedReader(_Bounded(plain, max_bytes, name), _CHUNK))  # noqa: S301 - signed by us, as was just verified
         except (MemoryError, NotGenuine):
             raise
         except Exception as error:
@@ -85,18 +93,18 @@ def read_artifact(
             ) from error
 
 
-def is_valid(store: ObjectStore, name: str, expected: Meta, keys: SigningKeys) -> bool:
+def is_valid(source: Source, name: str, expected: Meta, keys: SigningKeys) -> bool:
     """Whether the artifact exists and verifies; nothing of it is decompressed."""
     try:
-        check_artifact(store, name, expected, keys)
+        check_artifact(source, name, expected, keys)
     except (NotThere, NotGenuine):
         return False
     return True
 
 
-def check_artifact(store: ObjectStore, name: str, expected: Meta, keys: SigningKeys) -> None:
+def check_artifact(source: Source, name: str, expected: Meta, keys: SigningKeys) -> None:
     """As ``read_artifact``, without reading the value."""
-    with store.open_read(name) as stream:
+    with source.open_read(name) as stream:
         _verify(stream, name, expected, keys)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from epydrop.errors import NotThere
+from epydrop.errors import EpydropError, NotThere
 from epydrop.ports import ObjectInfo, ObjectStore
 from epydrop_stages.usage import Usage
 
@@ -50,6 +50,23 @@ class CountedStore:
         except NotThere:
             return None
 
+    def fetch(self, names: Iterable[str], limit: int) -> AtHand:
+        """The first of the objects, no more than ``limit`` bytes of them, held in memory until they are opened.
+
+        May run in another thread: nothing is counted before that. What is not there, or cannot be read now, is read
+        when it is opened, and fails there.
+        """
+        return AtHand(self, dict(self._fetched(names, limit)))
+
+    def _fetched(self, names: Iterable[str], limit: int) -> Iterator[tuple[str, bytes]]:
+        for name in names:
+            with suppress(EpydropError), self._store.open_read(name) as stream:
+                limit -= stream.seek(0, io.SEEK_END)
+                if limit < 0:
+                    return
+                stream.seek(0)
+                yield name, stream.read()
+
     def write(self, name: str, data: bytes, *, if_generation: int | None = None) -> ObjectInfo:
         """As the store's own."""
         self.usage.bytes_out += len(data)
@@ -89,6 +106,25 @@ class CountedStore:
     def delete(self, name: str, *, if_generation: int | None = None) -> None:
         """As the store's own."""
         self._store.delete(name, if_generation=if_generation)
+
+
+class AtHand:
+    """Objects to read, of which some are in memory already; each of those is let go when it was read."""
+
+    def __init__(self, store: CountedStore, data: dict[str, bytes]) -> None:
+        self._store = store
+        self._data = data
+
+    @contextmanager
+    def open_read(self, name: str) -> Iterator[BinaryIO]:
+        """As a store's own."""
+        data = self._data.pop(name, None)
+        if data is None:
+            with self._store.open_read(name) as stream:
+                yield stream
+        else:
+            self._store.usage.bytes_in += len(data)
+            yield io.BytesIO(data)
 
 
 class _CountedStream(io.RawIOBase):

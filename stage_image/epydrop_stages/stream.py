@@ -1,7 +1,7 @@
 """From results to digests: read, verify, digest, in as many processes as there are cores, in the order of the tasks.
 
-In memory are one point's results in each worker, and as many digests ahead as ``workers`` allows. When there is only
-one core, or little to do, it all happens in this process.
+In memory are one point's results in each process, the bytes of those that come next, and as many digests ahead as
+``workers`` allows. When there is only one core, or little to do, it all happens in this process.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +22,14 @@ from epydrop.records import Refusal
 from epydrop.stores import open_object_store
 from epydrop_stages.artifacts import check_artifact, read_artifact
 from epydrop_stages.context import TaskContext, Told
-from epydrop_stages.counted import CountedStore
+from epydrop_stages.counted import AtHand, CountedStore
 from epydrop_stages.points import Point
 from epydrop_stages.suites import Finished, RunFacts, suite_named
 from epydrop_stages.usage import Usage
-from epydrop_stages.workers import Workers
+from epydrop_stages.workers import Work, Workers
 
 _FEW = 6  # points; to load the drawing code in every worker takes as long as to digest as many
+_BYTES_AHEAD = 64 << 20  # of results that are read while those before are digested
 _MIB_PER_WORKER = 1024  # the stage's code, a result and its figures
 
 
@@ -66,22 +66,26 @@ class Digesting:
     facts: RunFacts
     folder: Path
 
-    def __call__(self, usage: Usage) -> Callable[[_Question], _Reply]:
+    def __call__(self, usage: Usage) -> Work:
         """In a worker: with a store of its own, for a connection cannot be shared."""
         store = CountedStore(open_object_store(self.told.run_url), usage)
-        return self.answering(TaskContext(self.told, self.orders, store, 0))
+        return self.with_context(TaskContext(self.told, self.orders, store, 0))
 
-    def answering(self, context: TaskContext) -> Callable[[_Question], _Reply]:
+    def with_context(self, context: TaskContext) -> Work:
         """The work as a function of a question."""
         suite = suite_named(self.experiment.suite)
 
-        def answer(question: _Question) -> _Reply:
-            results, reasons = _looked_at(context, question)
+        def fetch(question: _Question) -> AtHand:
+            names = (result_name(self.orders.results, line.index) for line in question.point.lines)
+            return context.store.fetch(names, _BYTES_AHEAD)
+
+        def answer(question: _Question, fetched: AtHand) -> _Reply:
+            results, reasons = _looked_at(context, question, fetched)
             if reasons or question.only_check:
                 return _Reply(refused=reasons)
             return _Reply(suite.digest(results, self.experiment, self.facts, self.folder))
 
-        return answer
+        return Work(fetch, answer)
 
 
 @contextmanager
@@ -94,7 +98,7 @@ def digesting(context: TaskContext, work: Digesting, points: Sequence[Point]) ->
     """
     count = worker_count(work, len(points))
     if count == 1:
-        yield _digests(context, points, partial(map, work.answering(context)))
+        yield _digests(context, points, work.with_context(context).answers)
         return
     with Workers(count, work, context.store.usage) as pool:
         yield _digests(context, points, pool.answers)
@@ -127,13 +131,13 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _looked_at(context: TaskContext, question: _Question) -> tuple[list[Finished], dict[int, str]]:
+def _looked_at(context: TaskContext, question: _Question, fetched: AtHand) -> tuple[list[Finished], dict[int, str]]:
     """The results, and what is wrong with them; once something is, the others are only verified."""
     results: list[Finished] = []
     reasons: dict[int, str] = {}
     for line in question.point.lines:
         name = result_name(context.orders.results, line.index)
-        artifact = context.store, name, context.meta(Stage.RUNNER, line.index), context.told.keys
+        artifact = fetched, name, context.meta(Stage.RUNNER, line.index), context.told.keys
         try:
             if reasons or question.only_check:
                 check_artifact(*artifact)

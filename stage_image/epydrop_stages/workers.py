@@ -1,6 +1,7 @@
 """Worker processes: they answer a stage's questions side by side, and the answers come in the order of the questions.
 
-Owns the processes, their pipes and their deaths; knows nothing of what is asked. Workers are forked where that is
+Owns the processes, their pipes and their deaths; knows nothing of what is asked. A worker fetches what its next
+question needs while it answers the one before. Workers are forked where that is
 possible, so they share the code that the stage has loaded; whoever makes them has no thread that holds a lock, and
 has neither loaded nor used what starts threads (matplotlib's fonts, Arrow's thread pool).
 
@@ -18,6 +19,7 @@ import sys
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkContext, SpawnContext
@@ -29,11 +31,25 @@ from epydrop.errors import EpydropError, ExitCode
 from epydrop_stages.failures import FailedInWorker, Failure
 from epydrop_stages.usage import Usage, own_peak_mib
 
-Answer = Callable[[Any], Any]
-OpenWork = Callable[[Usage], Answer]
+
+@dataclass(frozen=True)
+class Work:
+    """``fetch`` brings what a question needs, in a thread; ``answer`` takes the question and what was fetched."""
+
+    fetch: Callable[[Any], Any]
+    answer: Callable[[Any, Any], Any]
+
+    def answers(self, questions: Iterable[Any]) -> Iterator[Any]:
+        """The answers in this process, in order, reading ahead as a worker does."""
+        return (self.answer(question, fetched) for question, fetched in reading_ahead(self.fetch, questions))
+
+
+OpenWork = Callable[[Usage], Work]
 
 _FORKS = sys.platform == "linux"  # elsewhere system libraries do not survive it
-_WAITING = 1  # questions in a worker's pipe beside the one it works on, so that it never waits for the next
+_WAITING = (
+    1  # questions that a worker has beside the one it works on: it fetches for them, and never waits for the next
+)
 _AHEAD = 3  # answers per worker that may be found before the one that is due: what bounds memory and disk
 
 
@@ -166,26 +182,58 @@ class Workers:
         self._workers = []
 
 
+def reading_ahead(fetch: Callable[[Any], Any], questions: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+    """Each question with what ``fetch`` brought for it; meanwhile a thread takes the next and fetches for that."""
+    source = iter(questions)
+
+    def next_pair() -> tuple[Any, Any] | None:
+        for question in source:
+            return question, fetch(question)
+        return None
+
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next_pair)
+        while pair := coming.result():
+            coming = thread.submit(next_pair)
+            yield pair
+
+
 def _serve(pipe: Connection, others: Sequence[Connection], open_work: OpenWork, folder: Path) -> None:
-    """A worker's life: opens its work with the first question, and answers until the pipe ends."""
+    """A worker's life: answers until the pipe ends."""
     os.chdir(folder)  # a spawned process begins where the program did, not where the stage is
     for other in others:
         other.close()  # else the stage's death would not show as the end of the pipe
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the stage hears it too, and ends its workers
     usage, shared_mib = Usage(), own_peak_mib()
-    answer: Answer | None = None
-    while True:
+    work = _opened(open_work, usage)
+    for question, fetched in reading_ahead(work.fetch, _received(pipe)):
         try:
-            question = pipe.recv()
-        except EOFError:
-            return
-        try:
-            answer = answer or open_work(usage)
-            told: bytes | Failure = pickle.dumps(answer(question))
+            told: bytes | Failure = pickle.dumps(work.answer(question, fetched))
         except Exception as error:  # noqa: BLE001 - told to the stage, which raises it there
             told = Failure.of(error)
         usage.workers_mib = own_peak_mib() - shared_mib
         try:
             pipe.send((told, usage.take()))
         except (BrokenPipeError, ConnectionResetError):
+            return
+
+
+def _opened(open_work: OpenWork, usage: Usage) -> Work:
+    """The work, or one whose every answer is the reason why it could not be opened."""
+    try:
+        return open_work(usage)
+    except Exception as error:  # noqa: BLE001 - told to the stage, which raises it there
+        reason = error
+
+    def fail(*_: Any) -> None:
+        raise reason
+
+    return Work(fetch=lambda _: None, answer=fail)
+
+
+def _received(pipe: Connection) -> Iterator[Any]:
+    while True:
+        try:
+            yield pipe.recv()
+        except (EOFError, ConnectionResetError):
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import queue
 import signal
 import subprocess
 import sys
@@ -16,17 +17,22 @@ from epydrop.errors import BadInput, ExitCode, Problem
 from epydrop_stages import workers as workers_module
 from epydrop_stages.failures import FailedInWorker, Failure, exit_code_of
 from epydrop_stages.usage import Usage, cpu_seconds
-from epydrop_stages.workers import WorkerLost, Workers
+from epydrop_stages.workers import Work, WorkerLost, Workers, reading_ahead
 
 
 def opened(usage):
     """The work: what a question asks for; counted as bytes read."""
 
-    def answer(question):
+    def answer(question, fetched):
         usage.bytes_in += 10
         return question()
 
-    return answer
+    return Work(fetch=lambda question: None, answer=answer)
+
+
+def never_opened(usage):
+    """Work that cannot even begin."""
+    raise OSError("the store does not answer")
 
 
 def workers(count=2, usage=None):
@@ -113,6 +119,30 @@ def test_questions_are_taken_no_earlier_than_needed():
         for given in range(1, 101):
             next(answers)
             assert len(taken) <= given + 6
+
+
+def test_one_question_is_fetched_for_while_another_is_answered():
+    """Reading and computing overlap, and never more than one question waits."""
+    fetched = queue.Queue()
+
+    def fetch(question):
+        fetched.put(question)
+        return -question
+
+    for question, there in reading_ahead(fetch, range(5)):
+        assert there == -question
+        if question == 0:
+            assert fetched.get(timeout=60) == 0
+        if question < 4:
+            assert fetched.get(timeout=60) == question + 1
+        assert fetched.empty()
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_work_that_cannot_begin_says_why(count):
+    """The reason is the answer to the first question, not a worker that is gone."""
+    with pytest.raises(FailedInWorker, match="does not answer"), Workers(count, never_opened, Usage()) as pool:
+        list(pool.answers([Slow(0, 0.0)] * 5))
 
 
 def test_what_workers_use_is_the_stages_own():

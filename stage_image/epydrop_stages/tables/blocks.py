@@ -12,6 +12,9 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.ipc
 
+# Arrow's own pool keeps what it has freed: a sixth of the output stage's memory, and no time saved.
+pa.set_memory_pool(pa.system_memory_pool())
+
 TYPES = {"text": pa.string(), "number": pa.float64(), "integer": pa.int64(), "date": pa.date32()}
 
 _GZIP_LEVEL = 6
