@@ -28,6 +28,7 @@ RUN_METADATA = "run_metadata.json"
 QUALITY = "quality.json"  # within a set of outputs
 ERRORS = "errors/"
 TELEMETRY = "telemetry/"
+LOCAL_STATE = ".epydrop"  # on one machine, in the folder that holds the runs
 
 MAX_TASKS = 100_000  # Cloud Batch: tasks in one task group (docs: batch/quotas)
 

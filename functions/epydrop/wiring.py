@@ -22,6 +22,7 @@ from epydrop.local.options import Options, usable_cores
 from epydrop.local.publisher import QueuePublisher
 from epydrop.local.run_store import SqliteRunStore
 from epydrop.local.signing_key import signing_keys
+from epydrop.names import LOCAL_STATE
 from epydrop.settings import read_settings
 from epydrop.stores import open_object_store
 from epydrop.world import World
@@ -81,7 +82,7 @@ def local_machine(
 @contextmanager
 def existing_machine(root: Path, *, parallelism: int | None = None) -> Iterator[Machine]:
     """The world inside a folder that holds runs. Raises WiredWrongly when it holds none, instead of making it."""
-    if not (root / ".epydrop").is_dir():
+    if not (root / LOCAL_STATE).is_dir():
         raise WiredWrongly(f"{root} holds no runs; --root names the folder that `epydrop run` used")
     with local_machine(root, parallelism=parallelism) as machine:
         yield machine

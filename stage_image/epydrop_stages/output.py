@@ -15,6 +15,7 @@ from epydrop.names import LATEST_OUTPUTS, QUALITY, RUN_METADATA, complete_name, 
 from epydrop.records import Complete, Manifest
 from epydrop_stages.builder import read_lines
 from epydrop_stages.context import TaskContext
+from epydrop_stages.freed_memory import return_freed_memory
 from epydrop_stages.points import points_of
 from epydrop_stages.provenance import Built, gather_facts, run_metadata
 from epydrop_stages.stream import Digesting, digesting
@@ -25,6 +26,7 @@ _log = logging.getLogger("epydrop.stages.output")
 
 def run(context: TaskContext) -> bool:
     """Publishes one set of outputs, its ``complete.json`` last. Raises ResultsRefused, publishing nothing."""
+    return_freed_memory()
     experiment = context.experiment()
     suite = suite_named(experiment.suite)
     built = _built(context)

@@ -11,7 +11,7 @@ from zipfile import ZipFile, ZipInfo
 import pytest
 from support.one_machine import CALIBRATION, SWEEP, Command, slow, tables, until
 
-SUBCOMMANDS = ["run", "validate", "runs", "show", "cancel", "retry", "rerun-output", "batch-api"]
+SUBCOMMANDS = ["run", "validate", "pack", "runs", "show", "cancel", "retry", "rerun-output", "batch-api"]
 
 
 @pytest.fixture

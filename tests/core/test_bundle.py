@@ -1,4 +1,4 @@
-"""Bundles: what a zip may hold, reading it without unpacking, and packing one that always has the same bytes."""
+"""Bundles: what a zip may hold, and reading it without unpacking."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from epydrop.errors import BadInput
 from epydrop.experiment import bundle_rules, read_experiment
 from epydrop.experiment.bundle import RangeReader, members, open_bundle
-from epydrop.experiment.pack import pack
 
 EXPERIMENT = b"model:\n  calibration: {observed_data: data/cases.csv}\n"
 CASES = b"date,cases\n2026-11-28,5\n"
@@ -274,137 +273,3 @@ def test_any_damage_is_bad_input_or_harmless(data):
     for read in (opened, unpacked):
         with suppress(BadInput):
             read(bytes(whole))
-
-
-# -- packing -----------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def flu(tmp_path):
-    """An experiment that refers to a data file, and the file."""
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "cases.csv").write_bytes(CASES)
-    path = tmp_path / "flu.yaml"
-    path.write_bytes(EXPERIMENT)
-    return path
-
-
-def test_a_file_that_needs_no_data_is_dropped_as_it_is(tmp_path):
-    """With its comments."""
-    path = tmp_path / "flu.yaml"
-    path.write_bytes(b"model: {} # mine\n")
-
-    assert pack(path) == ("flu.yaml", b"model: {} # mine\n")
-
-
-def test_settings_are_written_into_the_file(tmp_path):
-    """The file itself is not changed."""
-    path = tmp_path / "flu.yaml"
-    path.write_bytes(b"model: {}\n")
-
-    assert pack(path, ["run.spot=true"]) == ("flu.yaml", b"model: {}\nrun:\n  spot: true\n")
-    assert path.read_bytes() == b"model: {}\n"
-
-
-def test_a_file_and_its_data_become_a_bundle(flu):
-    """The experiment's bytes stay as they were written."""
-    name, data = pack(flu)
-
-    assert name == "flu.zip"
-    assert unpacked(data) == {"experiment.yaml": EXPERIMENT, "data/cases.csv": CASES}
-    assert opened(data).why_missing("data/cases.csv") == ""
-
-
-def test_the_data_that_a_configuration_file_names_come_along(tmp_path):
-    """By paths from the experiment's folder; what is missing or leads outside is for the builder to tell."""
-    (tmp_path / "data").mkdir()
-    (tmp_path / "models").mkdir()
-    (tmp_path / "data" / "doses.csv").write_bytes(CASES)
-    (tmp_path / "models" / "flu.yml").write_text(
-        "model: {vaccination: {scenario_data_path: ./data/doses.csv}, "
-        "a: {b_path: ../outside.csv}, c: {d_path: data/absent.csv}}\n"
-    )
-    (tmp_path / "broken.yml").write_text("model: {\n")
-    path = tmp_path / "flu.yaml"
-    path.write_text("suite: epymodelingsuite\nconfig: {basemodel: models/flu.yml, output: broken.yml}\n")
-
-    assert set(unpacked(pack(path)[1])) == {"experiment.yaml", "models/flu.yml", "broken.yml", "data/doses.csv"}
-
-
-def test_the_same_content_has_the_same_bytes(flu):
-    """Times, modes and the order of folders do not count."""
-    _, first = pack(flu)
-    (flu.parent / "data" / "cases.csv").unlink()
-    (flu.parent / "data" / "cases.csv").write_bytes(CASES)
-    (flu.parent / "data" / "cases.csv").chmod(0o600)
-
-    assert pack(flu)[1] == first
-
-
-def test_a_missing_data_file_is_told_with_the_path_that_was_looked_at(flu):
-    """At the line that refers to it."""
-    (flu.parent / "data" / "cases.csv").unlink()
-
-    with pytest.raises(BadInput) as caught:
-        pack(flu)
-
-    assert str(caught.value) == f"{flu}:2:32: there is no file {flu.parent / 'data' / 'cases.csv'}"
-
-
-def test_a_data_file_may_not_take_the_experiments_name(tmp_path):
-    """It could not lie beside it in the bundle."""
-    path = tmp_path / "flu.yaml"
-    path.write_bytes(b"model: {calibration: {observed_data: experiment.yaml}}\n")
-    (tmp_path / "experiment.yaml").write_bytes(CASES)
-
-    with pytest.raises(BadInput, match=r"a data file cannot be called 'experiment.yaml'"):
-        pack(path)
-
-
-def test_a_zip_is_dropped_as_it_is(tmp_path):
-    """After a look at it."""
-    path = tmp_path / "flu.zip"
-    path.write_bytes(zipped(("data/cases.csv", CASES)))
-
-    assert pack(path) == ("flu.zip", path.read_bytes())
-
-
-def test_a_zip_takes_settings(tmp_path):
-    """Into its experiment; the data are what they were."""
-    path = tmp_path / "flu.zip"
-    path.write_bytes(zipped(("data/cases.csv", CASES)))
-
-    name, data = pack(path, ["seed=7"])
-
-    assert name == "flu.zip"
-    assert unpacked(data)["data/cases.csv"] == CASES
-    assert read_experiment(unpacked(data)["experiment.yaml"], "experiment.yaml", "flu").seed == 7
-    assert pack(path, ["seed=7"])[1] == data
-
-
-def test_a_setting_that_a_zip_cannot_follow_is_refused(tmp_path):
-    """With the place that it comes from."""
-    path = tmp_path / "flu.zip"
-    path.write_bytes(zipped(("data/cases.csv", CASES)))
-
-    with pytest.raises(BadInput, match=r"--set.*flu.zip holds no file 'other.csv'"):
-        pack(path, ["model.calibration.observed_data=other.csv"])
-
-
-def test_a_zip_with_a_mistake_is_refused_before_it_is_dropped(tmp_path):
-    """The answer is quicker here."""
-    path = tmp_path / "flu.zip"
-    path.write_bytes(zipped())
-
-    with pytest.raises(BadInput, match=r"experiment.yaml:2:32: the bundle .*flu.zip holds no file 'data/cases.csv'"):
-        pack(path)
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [("flu.json", "expected a file that ends in .yaml, .yml or .zip"), ("flu.yaml", "cannot be read: No such file")],
-)
-def test_what_is_no_experiment_file_is_refused(tmp_path, name, expected):
-    """By its name, or because it is not there."""
-    with pytest.raises(BadInput, match=expected):
-        pack(tmp_path / name)

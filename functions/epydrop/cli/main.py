@@ -14,6 +14,7 @@ from epydrop.cli.deploy import deploy
 from epydrop.cli.doctor import doctor
 from epydrop.cli.kicks import cancel, rerun_output, retry
 from epydrop.cli.outcome import EXIT_CODES
+from epydrop.cli.pack import pack
 from epydrop.cli.run import run
 from epydrop.cli.runs import runs
 from epydrop.cli.show import show
@@ -29,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (run, validate, runs, show, cancel, retry, rerun_output, doctor, batch_api):
+for command in (run, validate, pack, runs, show, cancel, retry, rerun_output, doctor, batch_api):
     app.command()(command)
 for group in (build, deploy):
     app.add_typer(group)

@@ -18,6 +18,9 @@ Root = Annotated[
 ]
 DEFAULT_ROOT = Path("epydrop-runs")
 
+Packable = Annotated[
+    Path, typer.Argument(metavar="PATH", help="An experiment: .yaml, .yml, a .zip bundle, or a folder with its files.")
+]
 Parallelism = Annotated[
     int | None,
     typer.Option("--parallelism", "-p", min=1, metavar="N", help="Tasks at a time; all cores unless given."),

@@ -5,13 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from epydrop.cli.follow import follow
-from epydrop.cli.options import DEFAULT_ROOT, AsJson, Parallelism, Root, Settings
+from epydrop.cli.options import DEFAULT_ROOT, AsJson, Packable, Parallelism, Root, Settings
 from epydrop.cli.trial import Trial, tell_trial, trial_of
 from epydrop.experiment.pack import pack
 from epydrop.local.machine import Machine
@@ -19,7 +18,7 @@ from epydrop.wiring import local_machine
 
 
 def run(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="An experiment: .yaml, .yml or a .zip bundle.")],
+    path: Packable,
     root: Root = DEFAULT_ROOT,
     parallelism: Parallelism = None,
     settings: Settings = None,
@@ -38,7 +37,7 @@ def run(
 
       epydrop run flu.yaml --json | jq -r .report
     """
-    name, data = pack(file, settings or ())
+    name, data = pack(path, settings or ())
     if dry_run:
         _show_plan(trial_of(name, data), as_json=as_json)
         return

@@ -16,7 +16,10 @@ from epydrop.experiment.pack import pack
 
 
 def validate(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Experiments: .yaml, .yml or .zip.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH...", help="Experiments: .yaml, .yml, .zip or folders with their files."),
+    ],
     settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:
@@ -27,21 +30,21 @@ def validate(
 
       epydrop validate weekly/*.yaml --json
     """
-    verdicts = {str(file): _problems(file, settings or []) for file in files}
+    verdicts = {str(path): _problems(path, settings or []) for path in paths}
     if as_json:
-        print(json.dumps({file: {"valid": not found, "problems": found} for file, found in verdicts.items()}, indent=1))
+        print(json.dumps({path: {"valid": not found, "problems": found} for path, found in verdicts.items()}, indent=1))
     else:
-        for file, found in verdicts.items():
-            print(f"{file}: {'valid' if not found else f'{len(found)} problem(s)'}")
+        for path, found in verdicts.items():
+            print(f"{path}: {'valid' if not found else f'{len(found)} problem(s)'}")
             for problem in found:
                 print(f"  {problem}", file=sys.stderr)
     if any(verdicts.values()):
         raise typer.Exit(ExitCode.BAD_INPUT)
 
 
-def _problems(file: Path, settings: list[str]) -> list[str]:
+def _problems(path: Path, settings: list[str]) -> list[str]:
     try:
-        trial_of(*pack(file, settings))
+        trial_of(*pack(path, settings))
     except BadInput as error:
         return [str(problem) for problem in error.problems]
     return []

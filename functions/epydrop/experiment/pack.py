@@ -1,9 +1,10 @@
-"""A file on this machine to what is dropped: the file itself, or a bundle of it and the data it refers to."""
+"""A file or folder on this machine to what is dropped: a file as it is, or a bundle of an experiment and its data."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from epydrop import names
@@ -21,16 +22,19 @@ _PLAIN_FILE = 0o100644
 
 
 def pack(path: Path, settings: Sequence[str] = ()) -> tuple[str, bytes]:
-    """The name and the bytes to drop for an experiment file; the same content always gives the same bytes.
+    """The name and the bytes to drop for an experiment; the same content always gives the same bytes.
 
-    A lone YAML when it needs no data, a zip when it does, and a zip as it is unless there are settings. Raises BadInput
-    with all problems.
+    A lone YAML when it needs no data, a zip when it does, and a zip as it is unless there are settings; of a folder, a
+    zip of all that it holds. Raises BadInput with all problems.
     """
+    if path.is_dir():
+        name = f"{path.resolve().name}.zip"
+        return name, _bundle(name, path, _zipped(_all_below(path), path), settings)
     if not path.name.endswith(names.EXPERIMENT_SUFFIXES):
-        raise BadInput(Problem("expected a file that ends in .yaml, .yml or .zip", str(path)))
+        raise BadInput(Problem("expected a folder, or a file that ends in .yaml, .yml or .zip", str(path)))
     data = _read(path)
     if path.name.endswith(".zip"):
-        return path.name, _bundle(path, data, settings)
+        return path.name, _bundle(path.name, path, data, settings)
     source = read_source(data, str(path), settings)
     experiment = experiment_of(source, path.stem, lambda name: _why_missing(path.parent, name))
     if settings:
@@ -63,15 +67,38 @@ def _named_in(path: Path) -> list[str]:
     return [normal_name(name) for _, name in named_paths(document) if not name_fault(name)]
 
 
-def _bundle(path: Path, data: bytes, settings: Sequence[str]) -> bytes:
+def _bundle(name: str, path: Path, data: bytes, settings: Sequence[str]) -> bytes:
     """A bundle as it is, or another with the settings in its experiment."""
     bundle = open_bundle(io.BytesIO(data), len(data), str(path))
     source = read_source(bundle.experiment, bundle.experiment_name, settings)
-    experiment_of(source, path.stem, bundle.why_missing)
+    experiment_of(source, Path(name).stem, bundle.why_missing)
     if not settings:
         return data
-    contents = {name: stream.read() for name, stream in members(io.BytesIO(data), str(path))}
+    contents = {member: stream.read() for member, stream in members(io.BytesIO(data), str(path))}
     return _zipped({**contents, bundle.experiment_name: write_yaml(source.plain())}, path)
+
+
+def _all_below(folder: Path) -> dict[str, bytes]:
+    """Every file, by its name in the bundle."""
+    files = list(_files_below(folder))
+    _check_size(sum(file.stat().st_size for file in files), folder)
+    return {file.relative_to(folder).as_posix(): _read(file) for file in files}
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """But for what is hidden, what Python left, and folders of runs: the experiment's own may lie beside it."""
+    for here, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not _is_beside_the_point(Path(here, name))]
+        yield from (Path(here, name) for name in files if not name.startswith("."))
+
+
+def _is_beside_the_point(folder: Path) -> bool:
+    return folder.name.startswith(".") or folder.name == "__pycache__" or (folder / names.LOCAL_STATE).is_dir()
+
+
+def _check_size(size: int, path: Path) -> None:
+    if size > MAX_UNPACKED:
+        raise BadInput(Problem(f"the experiment and its data have more than {MAX_UNPACKED} bytes", str(path)))
 
 
 def _why_missing(folder: Path, name: str) -> str:
@@ -91,8 +118,7 @@ def _read(path: Path) -> bytes:
 def _zipped(contents: dict[str, bytes], path: Path) -> bytes:
     from zipfile import ZipFile, ZipInfo  # noqa: PLC0415 - only for an experiment with data
 
-    if sum(map(len, contents.values())) > MAX_UNPACKED:
-        raise BadInput(Problem(f"the experiment and its data have more than {MAX_UNPACKED} bytes", str(path)))
+    _check_size(sum(map(len, contents.values())), path)
     stream = io.BytesIO()
     with ZipFile(stream, "w") as archive:
         for name, data in sorted(contents.items()):

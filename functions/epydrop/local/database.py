@@ -16,8 +16,7 @@ from typing import Any
 
 from epydrop.errors import EpydropError, TryAgain, WiredWrongly
 from epydrop.local import schema
-
-FOLDER = ".epydrop"
+from epydrop.names import LOCAL_STATE
 
 _PASSES = frozenset({"SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_INTERRUPT"})
 
@@ -40,7 +39,7 @@ class Database:
     """
 
     def __init__(self, root: Path, *, patience: float = 30.0) -> None:
-        self.folder = root.absolute() / FOLDER
+        self.folder = root.absolute() / LOCAL_STATE
         self.path = self.folder / "state.sqlite"
         self._patience = patience
         self._local = threading.local()

@@ -95,7 +95,7 @@ class Machine:
 
     def _keep_aside(self, delivery: Delivery) -> None:
         line = json.dumps({"envelope": delivery.envelope, "error": traceback.format_exc()}, ensure_ascii=False)
-        with (self.root / ".epydrop" / "undelivered.jsonl").open("a") as file:
+        with (self.root / names.LOCAL_STATE / "undelivered.jsonl").open("a") as file:
             file.write(line + "\n")
 
 

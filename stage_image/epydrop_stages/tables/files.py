@@ -13,7 +13,7 @@ import pyarrow.parquet
 from epydrop_stages.suites import Output
 from epydrop_stages.tables.blocks import Block, BlockWriter, Layout, batches, header
 
-_ROWS_PER_GROUP = 100_000
+_ROWS_PER_GROUP = 50_000
 _ZSTD_LEVEL = 3
 
 
@@ -60,7 +60,7 @@ class _Csv:
 
 
 class _Parquet:
-    """Row groups of some 100,000 rows, whatever the sizes of the blocks."""
+    """Row groups of some 50,000 rows, whatever the sizes of the blocks."""
 
     def __init__(self, path: Path, layout: Layout) -> None:
         self._path = path

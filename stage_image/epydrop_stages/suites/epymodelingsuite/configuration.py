@@ -176,7 +176,7 @@ class _Search:
     def missing(self, part: str) -> Problem:
         """Says where such a file was looked for, and what lay there and could not be read."""
         message = f"config: no {part} file was found: a YAML file with {_TOPS[part]}"
-        looked = f"looked in {', '.join(self.folders())}"
+        looked = f"drop it together with the experiment, in a folder or .zip; looked in {', '.join(self.folders())}"
         unreadable = "; ".join(f"could not be read: {problem}" for problem in self._unreadable.values())
         return Problem(message, hint=f"{looked}; {unreadable}" if unreadable else looked)
 
