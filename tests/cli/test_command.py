@@ -157,6 +157,26 @@ def test_valid_and_invalid_files_are_told_apart(epydrop: Command) -> None:
     assert "good.yaml: valid" in epydrop("validate", good)
 
 
+def test_a_folder_is_checked_and_packed_as_the_file_to_drop(epydrop: Command) -> None:
+    """The bucket takes one file; what it would be told is known before."""
+    epydrop.file(CALIBRATION, "weekly/experiment.yaml")
+    epydrop.file(
+        "date,cases\n" + "".join(f"2026-01-{day:02d},{day}\n" for day in range(1, 13)), "weekly/data/cases.csv"
+    )
+
+    assert "weekly: valid" in epydrop("validate", "weekly")
+    assert epydrop("pack", "weekly", "--set", "tasks.chains=3") == "weekly.zip\n"
+    assert "3 tasks" in epydrop("run", "weekly.zip", "--dry-run")
+
+
+def test_packing_never_writes_over_the_experiment(epydrop: Command) -> None:
+    """A file that needs no other is what can be dropped already."""
+    file = epydrop.file(SWEEP, "sweep.yaml")
+
+    assert "already what can be dropped" in epydrop("pack", file, "--set", "seed=8", code=64)
+    assert (epydrop.folder / file).read_text() == SWEEP
+
+
 def test_a_setting_that_leads_nowhere_is_refused(epydrop: Command) -> None:
     """A typo on the command line is a typo too."""
     assert "--set" in epydrop("run", epydrop.file(SWEEP), "--set", "tasks.chians=2", code=65)
