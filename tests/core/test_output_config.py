@@ -10,6 +10,13 @@ from epydrop.experiment.output_config import read_output_config
 
 OF_EPYDEMIX = b"model: {a: 1}\noutputs: {trajectories: false}\n"
 OF_EPYMODELINGSUITE = b"suite: epymodelingsuite\nconfig: {basemodel: base.yml, output: first.yml}\n"
+OF_A_HUB = b"""
+model:
+  calibration: {target_variable: Infected_to_Hospitalized_total}
+  projection: {n_simulations: 10}
+data: {file: admissions.csv, location_column: null, fitting_window: {start_date: 2026-10-10, end_date: 2026-11-21}}
+outputs: {hub: {reference_date: 2026-11-28}}
+"""
 
 
 def the_experiment(text: bytes = OF_EPYDEMIX) -> Experiment:
@@ -40,6 +47,25 @@ def test_the_suite_epymodelingsuite_takes_its_own_file():
 
     assert section is not None
     assert (section.basemodel, section.output) == ("base.yml", {"output": {"posteriors": True}})
+
+
+def test_outputs_without_the_hub_file_keep_the_end_that_it_implied():
+    """The projection was made; nobody has to say again how far it goes."""
+    config = read_output_config(b"outputs: {quantiles: [0.5]}", "more.yaml", the_experiment(OF_A_HUB))
+
+    found = with_output_config(the_experiment(OF_A_HUB), config)
+
+    assert (found.outputs.quantiles, found.outputs.hub) == ((0.5,), None)
+    assert found.model is not None
+    assert found.model["projection"]["simulation"]["end_date"] == "2026-12-19"
+
+
+def test_a_later_hub_file_needs_a_longer_projection():
+    """What was not projected cannot be published; an earlier one has all its weeks."""
+    later, earlier = b"outputs: {hub: {reference_date: 2026-12-05}}", b"outputs: {hub: {reference_date: 2026-11-21}}"
+
+    assert "the projection ends on 2026-12-19" in problem_with(later, the_experiment(OF_A_HUB))
+    assert read_output_config(earlier, "more.yaml", the_experiment(OF_A_HUB))
 
 
 def test_no_configuration_leaves_the_experiment_as_it_is():

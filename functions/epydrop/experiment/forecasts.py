@@ -1,4 +1,4 @@
-"""What a forecast's sections must agree on: data, calibration, projection, scenarios and the hub file.
+"""What a forecast's sections imply and must agree on: data, calibration, projection, scenarios and the hub file.
 
 Knows the experiment's own keys and, of an epydemix configuration, only those that say from when to when it goes and
 what is compared with the data; the builder checks the rest, and the data themselves.
@@ -11,12 +11,27 @@ from datetime import date, timedelta
 from typing import Any
 
 from epydrop.experiment.problems import Finding, did_you_mean
+from epydrop.experiment.sections import Hub
 
 Section = Mapping[str, Any]
 
 LAST_HORIZON = 3  # weeks after the reference date; FluSight's forecasts go from -1 to 3
 
 _PROJECTION_END = ("model", "projection", "simulation", "end_date")
+
+
+def ending(config: Any, end: date) -> Any:
+    """A configuration with an end of its simulation, unless it has one or is no configuration at all."""
+    simulation = config.get("simulation", {}) if isinstance(config, Mapping) else None
+    return {**config, "simulation": {"end_date": str(end), **simulation}} if isinstance(simulation, Mapping) else config
+
+
+def with_projection_end(model: Section, hub: Hub | None) -> dict[str, Any]:
+    """The model; its projection ends with the hub's last week, where it does not say when."""
+    if hub is None or "projection" not in model:
+        return dict(model)
+    last = hub.reference_date + timedelta(weeks=LAST_HORIZON)
+    return {**model, "projection": ending(model["projection"] or {}, last)}
 
 
 def contradictions(document: Section, model: Section) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from epydrop.errors import BadInput, Problem
+from epydrop.experiment.forecasts import with_projection_end
 from epydrop.experiment.problems import did_you_mean
 from epydrop.experiment.schema import Experiment, check
 from epydrop.experiment.source import Source, describe, read_source, source_of
@@ -45,4 +46,6 @@ def _applied(source: Source, experiment: Experiment) -> Experiment:
         document["config"] = {**document.get("config", {}), "output": config}
     else:
         document["outputs"] = config[key]
+        if experiment.model and experiment.data:  # the results go as far as the first hub, whatever is asked for now
+            document["model"] = with_projection_end(experiment.model, experiment.outputs.hub)
     return check(source, document)

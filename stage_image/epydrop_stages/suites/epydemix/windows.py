@@ -7,14 +7,13 @@ file may leave both out. Every day between is simulated whole, whatever the time
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from epydrop.experiment import Experiment
-from epydrop.experiment.forecasts import LAST_HORIZON
+from epydrop.experiment.forecasts import ending, with_projection_end
 from epydrop_stages.observations import DAYS_OF, is_transition
 from epydrop_stages.results import Observations
 
@@ -27,18 +26,7 @@ def with_dates(config: Section, experiment: Experiment) -> Section:
     """The configuration with the dates that ``data`` and ``outputs.hub`` imply, where it leaves them out."""
     if experiment.data is None:
         return config
-    found: Section = _ending(config, str(experiment.data.fitting_window.end_date))
-    hub = experiment.outputs.hub
-    if "projection" in config and hub:
-        last = str(hub.reference_date + timedelta(weeks=LAST_HORIZON))
-        found["projection"] = _ending(config["projection"] or {}, last)
-    return found
-
-
-def _ending(config: Any, end: str) -> Any:
-    """With an end of the simulation, unless it has one or is no configuration at all."""
-    simulation = config.get("simulation", {}) if isinstance(config, dict) else None
-    return {**config, "simulation": {"end_date": end, **simulation}} if isinstance(simulation, dict) else config
+    return with_projection_end(ending(config, experiment.data.fitting_window.end_date), experiment.outputs.hub)
 
 
 def whole_days(simulation: Section) -> Section:
