@@ -180,7 +180,7 @@ def test_a_row_too_few_or_too_many_is_told(rows):
     """Quantiles and categories are all required, once."""
     assert validate(rows[1:]) != []
     assert validate([*rows, rows[-1]]) != []
-    assert validate([]) == ["there is no row"]
+    assert validate([]) == ["no location has a forecast that the hub could take, so there is no file"]
 
 
 def test_falling_quantiles_and_wrong_sums_are_told(rows):

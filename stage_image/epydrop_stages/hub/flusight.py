@@ -91,7 +91,7 @@ def validate(rows: Iterable[HubRow]) -> list[str]:
     problems += [f"the reference date {day} is no Saturday" for day in dates if day.weekday() != _SATURDAY]
     for task, same in tasks.items():
         problems.extend(f"{task}: {problem}" for problem in _task_problems(same))
-    return problems or ([] if tasks else ["there is no row"])
+    return problems or ([] if tasks else ["no location has a forecast that the hub could take, so there is no file"])
 
 
 def _task_problems(rows: Sequence[HubRow]) -> Iterator[str]:

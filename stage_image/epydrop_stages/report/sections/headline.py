@@ -40,7 +40,9 @@ def _completeness(material: Material) -> str:
     every = "the one task has its result" if facts.tasks == 1 else f"all {count(facts.tasks)} tasks have their results"
     locations = len(facts.locations)
     if not facts.missing:
-        return (f"All {locations} locations are here: " if locations > 1 else "Nothing is missing: ") + every + "."
+        return (
+            (f"All {count(locations)} locations are here: " if locations > 1 else "Nothing is missing: ") + every + "."
+        )
     lost = Counter(line.key.location for line, _ in facts.missing)
     verb = "has" if len(facts.missing) == 1 else "have"
     sentence = f"{plural(len(facts.missing), 'task')} of {count(facts.tasks)} {verb} no result"
@@ -77,7 +79,7 @@ def _tiles(material: Material) -> Iterator[tuple[str, str]]:
     yield f"{count(facts.tasks - len(facts.missing))} of {count(facts.tasks)}", "tasks with a result"
     if len(facts.locations) > 1:
         present = len({point.location for point in material.points})
-        yield f"{present} of {len(facts.locations)}", "locations"
+        yield f"{count(present)} of {count(len(facts.locations))}", "locations"
     if len(material.points) > len(facts.locations):
         yield count(len(material.points)), "points"
     if material.experiment.tasks.chains > 1:
