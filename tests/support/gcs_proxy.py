@@ -11,52 +11,21 @@ import json
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
-from support.servers import HOST
+from support.servers import HOST, InThreads
 
 PAGE = 1000  # what Cloud Storage lists at most in one answer
 _HOP = {"connection", "transfer-encoding", "content-length", "keep-alive"}
-
-
-@dataclass
-class Proxy:
-    """The proxy while it runs; ``refused`` counts the preconditions that failed, by method."""
-
-    backend: int = 0
-    refused: list[str] = field(default_factory=list)
-    sessions: dict[str, tuple[str, str]] = field(default_factory=dict)  # upload id -> the object's path, precondition
-    writes: threading.Lock = field(default_factory=threading.Lock)  # a precondition and what it guards go together
-
-    def __enter__(self) -> Self:
-        handler = type("Handler", (_Handler,), {"proxy": self})
-        self._server = ThreadingHTTPServer((HOST, 0), handler)
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-    @property
-    def address(self) -> str:
-        """HOST:PORT."""
-        return f"{HOST}:{self._server.server_port}"
-
-    @property
-    def url(self) -> str:
-        """What STORAGE_EMULATOR_HOST is set to."""
-        return f"http://{self.address}"
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = 65536  # headers and body in one packet
     disable_nagle_algorithm = True
-    proxy: Proxy
+    owner: Proxy
 
     def do(self) -> None:
         url = urlsplit(self.path)
@@ -67,7 +36,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.command == "GET":
             self._read(url.path, query, body)
         else:
-            with self.proxy.writes:
+            with self.owner.writes:
                 self._write(url.path, query, body)
 
     do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do  # noqa: N815 - what http.server calls
@@ -86,7 +55,7 @@ class _Handler(BaseHTTPRequestHandler):
         if arrow:
             bucket = f"/storage/v1/b/{target}"
             conditions = [(source, query.get("ifSourceGenerationMatch")), (bucket, query.get("ifGenerationMatch"))]
-        session = self.proxy.sessions.get(query.get("upload_id", ""))
+        session = self.owner.sessions.get(query.get("upload_id", ""))
         if path.startswith("/upload/"):
             name = query.get("name") or _name_in(body)
             conditions = [(f"{path.removeprefix('/upload')}/{name}", query.get("ifGenerationMatch"))] if name else []
@@ -103,7 +72,7 @@ class _Handler(BaseHTTPRequestHandler):
         generation = json.loads(found)["generation"] if status == 200 else "0"
         if generation == wanted:
             return True
-        self.proxy.refused.append(self.command)
+        self.owner.refused.append(self.command)
         reason = "At least one of the pre-conditions you specified did not hold."
         self._answer(412, {}, json.dumps({"error": {"code": 412, "message": reason}}).encode())
         return False
@@ -113,7 +82,7 @@ class _Handler(BaseHTTPRequestHandler):
         if query.get("uploadType") == "resumable" and self.command == "POST" and "ifGenerationMatch" in query:
             upload = parse_qs(urlsplit(headers.get("Location", "")).query).get("upload_id", [""])[0]
             name = query.get("name") or _name_in(body)
-            self.proxy.sessions[upload] = (f"{path.removeprefix('/upload')}/{name}", query["ifGenerationMatch"])
+            self.owner.sessions[upload] = (f"{path.removeprefix('/upload')}/{name}", query["ifGenerationMatch"])
         if self.command == "DELETE" and status == 200:
             status, answer = 204, b""
         self._answer(status, headers, answer)
@@ -121,7 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _ask(
         self, method: str, path: str, query: Mapping[str, str], body: bytes
     ) -> tuple[int, Mapping[str, str], bytes]:
-        connection = http.client.HTTPConnection(HOST, self.proxy.backend)
+        connection = http.client.HTTPConnection(HOST, self.owner.backend)
         sent = {name: value for name, value in self.headers.items() if name.lower() not in _HOP}
         try:
             connection.request(method, f"{path}?{urlencode(query)}", body, sent)
@@ -142,6 +111,18 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         pass
+
+
+@dataclass
+class Proxy(InThreads):
+    """The proxy while it runs; ``refused`` counts the preconditions that failed, by method."""
+
+    handler = _Handler
+
+    backend: int = 0
+    refused: list[str] = field(default_factory=list)
+    sessions: dict[str, tuple[str, str]] = field(default_factory=dict)  # upload id -> the object's path, precondition
+    writes: threading.Lock = field(default_factory=threading.Lock)  # a precondition and what it guards go together
 
 
 def _is_last(content_range: str) -> bool:

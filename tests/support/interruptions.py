@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -46,27 +46,35 @@ class Interruptions:
             self._local.act()
 
 
-class Interruptible:
-    """A port whose calls can be interrupted; iterators are drained within their one call."""
+class Around:
+    """A port whose calls of these names go through ``around``; other ports among the arguments are handed on bare."""
 
-    def __init__(self, port: Any, interruptions: Interruptions) -> None:
+    def __init__(self, port: Any, names: Container[str], around: Callable[[Callable[[], Any]], Any]) -> None:
         self._port = port
-        self._interruptions = interruptions
+        self._names = names
+        self._around = around
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._port, name)
-        if name not in PORT_CALLS:
+        if name not in self._names:
             return found
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            def once() -> Any:
-                bare = [arg._port if isinstance(arg, Interruptible) else arg for arg in args]
-                result = found(*bare, **kwargs)
-                return iter(list(result)) if isinstance(result, Iterator) else result
-
-            return self._interruptions.around(once)
+            bare = [arg._port if isinstance(arg, Around) else arg for arg in args]
+            return self._around(lambda: found(*bare, **kwargs))
 
         return call
+
+
+class Interruptible(Around):
+    """A port whose calls can be interrupted; iterators are drained within their one call."""
+
+    def __init__(self, port: Any, interruptions: Interruptions) -> None:
+        super().__init__(port, PORT_CALLS, lambda call: interruptions.around(lambda: _drained(call())))
+
+
+def _drained(result: Any) -> Any:
+    return iter(list(result)) if isinstance(result, Iterator) else result
 
 
 class Paused:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from support.interruptions import WRITES
+from support.interruptions import WRITES, Around
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "functions"))
 
@@ -23,38 +23,33 @@ from main import on_job_state_changed, on_kick, on_object_finalized  # noqa: F40
 LIVES = 12  # after so many deaths a process lives for ever
 
 
-class Mortal:
-    """A port whose writes are counted together with those of all other ports of the process."""
+class Mortality:
+    """Counts the writes of all ports of this process."""
 
-    lock = threading.Lock()
-    writes = 0
-    last = 0  # the write at which this process dies; 0 for never
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._writes = 0
+        self.last = 0  # the write at which this process dies; 0 for never
 
-    def __init__(self, port: Any) -> None:
-        self._port = port
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._port, name)
-        if name not in WRITES:
-            return found
-
-        def call(*args: Any, **kwargs: Any) -> Any:
-            bare = [arg._port if isinstance(arg, Mortal) else arg for arg in args]
-            return _counted(lambda: found(*bare, **kwargs))
-
-        return call
+    def around(self, write: Callable[[], Any]) -> Any:
+        """One write, or the end."""
+        with self._lock:
+            self._writes += 1
+            dies = self._writes == self.last
+        if dies and os.environ["EPYDROP_MORTAL"].startswith("before"):
+            os._exit(9)
+        result = write()
+        if dies:
+            os._exit(9)
+        return result
 
 
-def _counted(write: Callable[[], Any]) -> Any:
-    with Mortal.lock:
-        Mortal.writes += 1
-        dies = Mortal.writes == Mortal.last
-    if dies and os.environ["EPYDROP_MORTAL"].startswith("before"):
-        os._exit(9)
-    result = write()
-    if dies:
-        os._exit(9)
-    return result
+_MORTALITY = Mortality()
+
+
+def mortal(port: Any) -> Around:
+    """The port; its writes may be the last."""
+    return Around(port, WRITES, _MORTALITY.around)
 
 
 def _mortal_world(variables: Any) -> Any:
@@ -66,14 +61,14 @@ def _mortal_world(variables: Any) -> Any:
         file.write(".")
         file.flush()
         number = file.tell()
-    Mortal.last = number if number <= LIVES else 0
+    _MORTALITY.last = number if number <= LIVES else 0
     return replace(
         world,
-        runs=Mortal(world.runs),
-        trigger=Mortal(world.trigger),
-        jobs=Mortal(world.jobs),
-        publisher=Mortal(world.publisher),
-        open_store=lambda url: Mortal(world.open_store(url)),
+        runs=mortal(world.runs),
+        trigger=mortal(world.trigger),
+        jobs=mortal(world.jobs),
+        publisher=mortal(world.publisher),
+        open_store=lambda url: mortal(world.open_store(url)),
     )
 
 

@@ -12,24 +12,38 @@ import random
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
 
 import requests
 
-from support.servers import HOST
+from support.servers import InThreads
 
 AGAIN_AFTER = 0.5  # seconds
 PATIENCE = 300.0
 
 
+class _Handler(BaseHTTPRequestHandler):
+    owner: Postman
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.send_response(self.owner.take(self.path, body))
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
 @dataclass
-class Postman:
+class Postman(InThreads):
     """Takes pushes at ``url``/KIND, of one bucket and its topics, and brings them to ``functions[KIND]``.
 
     With more than one of ``copies`` each message is acknowledged at once, and its copies come at times of their own
     within ``spread`` seconds, each until the function takes it.
     """
+
+    handler = _Handler
 
     functions: Mapping[str, str]
     bucket: str
@@ -38,24 +52,13 @@ class Postman:
     seed: int = 0
     delivered: list[tuple[str, int]] = field(default_factory=list)  # kind and the function's answer
 
-    def __enter__(self) -> Self:
-        handler = type("Handler", (_Handler,), {"postman": self})
+    def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
         self._closing = threading.Event()
-        self._server = ThreadingHTTPServer((HOST, 0), handler)
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *details: object) -> None:
         self._closing.set()
-        self._server.shutdown()
-        self._server.server_close()
-
-    @property
-    def url(self) -> str:
-        """Where to push to."""
-        return f"http://{HOST}:{self._server.server_port}"
+        super().__exit__(*details)
 
     def take(self, path: str, body: bytes) -> int:
         """Brings a push to its function; returns the status that acknowledges it, or not."""
@@ -107,15 +110,3 @@ def cloud_event(push: Mapping[str, Any], bucket: str) -> tuple[dict[str, str], b
         "ce-bucket": bucket,
     }
     return headers, base64.b64decode(message["data"])
-
-
-class _Handler(BaseHTTPRequestHandler):
-    postman: Postman
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.send_response(self.postman.take(self.path, body))
-        self.end_headers()
-
-    def log_message(self, *_: Any) -> None:
-        pass

@@ -7,11 +7,14 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar, Self
 
 HOST = "127.0.0.1"
 PATIENCE = 60.0  # seconds until a server is ready; these machines are shared
@@ -44,6 +47,33 @@ class Server:
     def has_said(self, words: str) -> bool:
         """Whether the log holds these words."""
         return words in self.log.read_text(errors="replace")
+
+
+class InThreads:
+    """A server in threads of this process; its ``handler`` finds it as ``owner``."""
+
+    handler: ClassVar[type[BaseHTTPRequestHandler]]
+
+    def __enter__(self) -> Self:
+        handler = type("Handler", (self.handler,), {"owner": self})
+        self._server = ThreadingHTTPServer((HOST, 0), handler)
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def address(self) -> str:
+        """HOST:PORT."""
+        return f"{HOST}:{self._server.server_port}"
+
+    @property
+    def url(self) -> str:
+        """The address as a URL."""
+        return f"http://{self.address}"
 
 
 def free_port() -> int:
