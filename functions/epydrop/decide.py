@@ -100,11 +100,11 @@ def _seen(attempt: Attempt, job: JobView, causes: dict[Cause, Indices], now: dat
 
 
 def _told(stored: Run | None, step: Step, row: str, now: datetime) -> Decision:
-    """The decision, with the news told to whoever has not heard it."""
+    """The decision, with the news told to whoever has not heard it; until all is done the sweep looks after the run."""
     run, effects = step.run, step.effects
     if run.told != run.news:
         effects = (*effects, WriteReply(run.news), Publish(run.news))
-    if step.effects:
+    if effects:
         run = replace(run, unsettled=True)
     if run == stored:
         return Decision(run, effects, step.reason, row, changed=False)

@@ -61,6 +61,7 @@ class Facts:
     manifest: ManifestSeen | None = None
     missing: Indices | None = None
     complete: bool = False
+    quality: str = ""  # of the complete outputs
     refused: Indices | None = None
     causes: dict[Cause, Indices] = field(default_factory=dict)
     failures: tuple[FailureGroup, ...] = ()

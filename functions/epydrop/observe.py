@@ -7,6 +7,7 @@ results listed, and at most 200 error records read.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeVar
 
 from epydrop import names
 from epydrop.documents import UnknownFormat, from_json
@@ -18,9 +19,11 @@ from epydrop.indices import Indices
 from epydrop.jobs import JobState, JobView
 from epydrop.names import Stage
 from epydrop.ports import JobService, ObjectStore
-from epydrop.records import Manifest, Refusal
+from epydrop.records import Complete, Manifest, Refusal
 from epydrop.run import Attempt, Cause, Run
 from epydrop.situation import ALIKE_FAILURES
+
+R = TypeVar("R", Manifest, Complete, Refusal)
 
 
 def observe(run: Run, event: RunEvent, jobs: JobService, objects: ObjectStore) -> Facts:
@@ -108,15 +111,14 @@ def _runner_facts(seen: Facts, run: Run, attempt: Attempt, causes: dict[Cause, I
 
 
 def _output_facts(seen: Facts, attempt: Attempt, causes: dict[Cause, Indices], objects: ObjectStore) -> Facts:
-    if objects.stat(names.complete_name(attempt.orders.outputs)) is not None:
-        return replace(seen, causes=causes, complete=True)
-    name = names.refused_name(attempt.orders.attempt)
     try:
-        refused = from_json(Refusal, objects.read(name), name).indices
-    except NotThere:
-        refused = None
+        complete = _record(Complete, names.complete_name(attempt.orders.outputs), objects)
+        if complete is not None:
+            return replace(seen, causes=causes, complete=True, quality=complete.quality)
+        refusal = _record(Refusal, names.refused_name(attempt.orders.attempt), objects)
     except UnknownFormat as error:
         return replace(seen, causes=causes, damage=str(error))
+    refused = refusal.indices if refusal else None
     records = list(records_of(attempt, objects))
     return replace(seen, causes=causes, refused=refused, failures=grouped(records, causes, attempt.orders.indices))
 
@@ -124,13 +126,20 @@ def _output_facts(seen: Facts, attempt: Attempt, causes: dict[Cause, Indices], o
 def _manifest(run: Run, objects: ObjectStore) -> ManifestSeen | None:
     """What the manifest says, or None when there is none. Raises UnknownFormat for one that cannot be this run's."""
     name = names.manifest_name(run.inputs)
-    try:
-        manifest = from_json(Manifest, objects.read(name), name)
-    except NotThere:
+    manifest = _record(Manifest, name, objects)
+    if manifest is None:
         return None
     if manifest.run_id != run.run_id:
         raise UnknownFormat(f"{name} belongs to run {manifest.run_id}, not to {run.run_id}")
     return ManifestSeen(manifest.tasks, manifest.locations)
+
+
+def _record(kind: type[R], name: str, objects: ObjectStore) -> R | None:
+    """The record, or None when there is none. Raises UnknownFormat."""
+    try:
+        return from_json(kind, objects.read(name), name)
+    except NotThere:
+        return None
 
 
 def _results(run: Run, objects: ObjectStore) -> Indices:

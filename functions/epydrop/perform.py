@@ -59,4 +59,5 @@ def _notification(run: Run, news: str) -> dict[str, object]:
         "run_url": run.run_url,
         "outputs": run.outputs,
         "missing": len(run.missing),
+        "quality": run.quality,
     }

@@ -16,6 +16,11 @@ _HEADLINES = {
     Phase.CANCELLED: "cancelled",
     Phase.REJECTED: "rejected",
 }
+_QUALITY = {
+    "pass": "Quality: every check passed.",
+    "warn": "Quality: usable with reservations, which the report begins with.",
+    "fail": "Quality: **checks failed, do not forward it as it is.** The report begins with what they found.",
+}
 _SERIAL = re.compile(rb"<!-- serial (\d+) -->")
 
 
@@ -78,6 +83,7 @@ def reply_json(run: Run, signposts: Signposts) -> bytes:
             "expected_tasks": run.plan.expected_tasks,
             "tasks": run.tasks,
             "partial": run.is_partial,
+            "quality": run.quality or None,
             "missing": str(run.missing) if run.phase is Phase.SUCCEEDED else None,
             "failures": [str(group) for group in run.failures],
             "links": signposts.links,
@@ -93,6 +99,7 @@ def reply_markdown(run: Run, signposts: Signposts) -> bytes:
         f"# {run.exp_id}: {headline}",
         f"Run `{run.run_id}`: {run.reason}.",
         _size(run),
+        _QUALITY.get(run.quality, "") if run.phase is Phase.SUCCEEDED else "",
         _bullets([*run.problems, *map(str, run.failures)]),
         _bullets(f"{what}: {where}" for what, where in _places(signposts)),
         _next(run, signposts),

@@ -178,6 +178,7 @@ class Run:
     outputs: str = ""
     output_config: dict[str, object] = field(default_factory=dict)  # of the set of outputs that was asked for last
     published: str = ""  # the newest set of outputs that is whole
+    quality: str = ""  # what its checks came to: 'pass', 'warn' or 'fail'; empty where none were made
     cause: Cause | None = None
     failures: tuple[FailureGroup, ...] = ()
     problems: tuple[str, ...] = ()

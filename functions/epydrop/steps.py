@@ -119,7 +119,8 @@ def succeed(it: Situation) -> Step:
     """The outputs are whole."""
     gaps = f" without {len(it.run.missing)} of {it.run.tasks} results" if it.run.missing else ""
     step = end(it, Phase.SUCCEEDED, f"the outputs are complete{gaps}")
-    return replace(step, run=replace(step.run, failures=it.run.failures, published=it.run.outputs))
+    published = replace(step.run, published=it.run.outputs, quality=it.facts.quality)
+    return replace(step, run=replace(published, failures=it.run.failures))
 
 
 def fail(it: Situation) -> Step:

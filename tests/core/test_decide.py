@@ -653,6 +653,17 @@ def test_a_live_job_of_a_run_that_ended_is_cancelled(phase: Phase) -> None:
     assert (decision.effects, decision.run.unsettled) == ((CancelJob(run.current.job_id),), True)
 
 
+def test_a_run_with_news_to_tell_is_not_forgotten() -> None:
+    """Whoever was to tell them may die: the sweep looks after it again."""
+    run = a_run(Phase.SUCCEEDED, unsettled=False, told=f"{Phase.SUCCEEDED}/1")
+    problem = Problem("expected a number", "the output configuration")
+
+    decision = decided(run, facts_of(run, DONE, problems=(problem,)), kick(OutputRequested))
+
+    assert decision.effects == told(decision.run)
+    assert decision.run.unsettled
+
+
 def test_a_run_is_settled_once_its_job_ended_and_its_person_was_told() -> None:
     """Then the sweep may forget it."""
     run = a_run(Phase.FAILED)

@@ -9,9 +9,11 @@ import pytest
 from support.scene import Scene
 
 from epydrop import names
+from epydrop.documents import to_json
 from epydrop.events import JobChanged, RetryRequested
 from epydrop.jobs import JobState
 from epydrop.names import Stage, parse_job_id
+from epydrop.records import Complete
 from epydrop.run import Cause, Phase
 from epydrop.stores import open_object_store
 
@@ -71,6 +73,33 @@ def test_a_refusal_that_cannot_be_read_fails_the_run(here: Scene) -> None:
 
     assert here.run().phase is Phase.FAILED
     assert "refused.json is not JSON" in here.run().reason
+
+
+def test_a_mark_that_cannot_be_read_does_not_make_outputs_complete(here: Scene) -> None:
+    """Whether the set is whole, and what its checks came to, nobody can tell."""
+    here.handle(here.drop())
+    here.end_job()
+    here.end_job()
+
+    end_with(here, names.complete_name(here.run().outputs), b"{")
+
+    assert here.run().phase is Phase.FAILED
+    assert "complete.json is not JSON" in here.run().reason
+
+
+def test_the_verdict_of_the_checks_marks_the_run(here: Scene) -> None:
+    """In its state, in the reply and for whoever listens: nobody forwards a forecast unwarned."""
+    here.handle(here.drop())
+    here.end_job()
+    here.end_job()
+    run = here.run()
+    complete = Complete(run.run_id, 1, {}, quality="fail")
+
+    end_with(here, names.complete_name(run.outputs), to_json(complete))
+
+    assert (here.run().phase, here.run().quality) == (Phase.SUCCEEDED, "fail")
+    assert "do not forward it as it is" in here.reply("md").decode()
+    assert json.loads(here.reply())["quality"] == "fail"
 
 
 def test_an_error_record_that_cannot_be_read_hides_no_other(here: Scene) -> None:

@@ -70,6 +70,24 @@ def test_a_finished_experiment_is_told_where_its_report_is() -> None:
     assert "To let it go on" not in reply
 
 
+@pytest.mark.parametrize(
+    ("quality", "words"),
+    [
+        ("pass", "Quality: every check passed."),
+        ("warn", "Quality: usable with reservations"),
+        ("fail", "Quality: **checks failed, do not forward it as it is.**"),
+        ("", "outputs are complete"),
+    ],
+)
+def test_a_finished_experiment_is_told_how_far_to_trust_it(quality: str, words: str) -> None:
+    """For people in words, for programs as the verdict; a suite without checks has none."""
+    run = a_run(Phase.SUCCEEDED, reason="the outputs are complete", published="outputs/1/", quality=quality)
+
+    assert words in in_the_cloud(run)
+    assert ("Quality" in in_the_cloud(run)) == bool(quality)
+    assert json.loads(reply_json(run, signposts(SETTINGS, run)))["quality"] == (quality or None)
+
+
 def test_an_experiment_with_gaps_is_told_how_to_fill_them() -> None:
     """What is missing may still be computed."""
     run = a_run(Phase.SUCCEEDED, published="outputs/20261122-113000/", missing=Indices.of([2]))

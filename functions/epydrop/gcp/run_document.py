@@ -42,6 +42,7 @@ def run_fields(run: Run, newest: HistoryEntry) -> Fields:
         "dropped": f"gs://{run.dropped.bucket}/{run.dropped.name}#{run.dropped.generation}",
         "folder": run.run_url,
         "outputs": run.run_url + run.published if run.published else "",
+        "quality": run.quality,
         "attempts": [_attempt_fields(attempt) for attempt in run.attempts],
         "problems": list(run.problems[:SHOWN]),
         "failures": [str(group) for group in run.failures[:SHOWN]],
