@@ -13,6 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+from epydrop.experiment import Experiment, read_experiment
+from epydrop_stages.suites.epymodelingsuite.configuration import Configuration, find
+
 PLACES = {"US-MA": "United_States_Massachusetts", "US-NY": "United_States_New_York"}
 NAMES = {"US-MA": "Massachusetts", "US-NY": "New York"}
 
@@ -205,3 +208,16 @@ def population_data(folder: Path) -> Path:
             texts[f"data/{name}/contact_matrices/mistry_2021/contacts_matrix_{layer}.csv"] = matrix
     write(root, texts)
     return folder
+
+
+CONFIG = {"b.yml": BASEMODEL, "m.yaml": CALIBRATION, "o.yaml": OUTPUT}
+
+
+def an_experiment(text: str = "") -> Experiment:
+    """The experiment, with more keys."""
+    return read_experiment((EXPERIMENT + text).encode(), "flu.yaml", "flu")
+
+
+def found_in(folder: Path, texts: Mapping[str, str], text: str = "") -> Configuration:
+    """The configuration that these files make."""
+    return find(an_experiment(text), write(folder, texts))

@@ -1,0 +1,24 @@
+"""Experiments from texts, and what is wrong with them."""
+
+from __future__ import annotations
+
+import pytest
+
+from epydrop.errors import BadInput
+from epydrop.experiment import Experiment, read_experiment
+
+FILE = "experiment.yaml"
+MODEL = "model: {simulation: {start_date: 2026-11-28}}\n"
+
+
+def read(text: str | bytes, *settings_: str, **options) -> Experiment:
+    """The experiment in a text, with a default name."""
+    data = text if isinstance(text, bytes) else text.encode()
+    return read_experiment(data, FILE, "flu", settings_, **options)
+
+
+def problems(text: str | bytes, *settings_: str, **options) -> list[str]:
+    """What is wrong with a text, one line for each problem."""
+    with pytest.raises(BadInput) as caught:
+        read(text, *settings_, **options)
+    return [str(problem) for problem in caught.value.problems]
