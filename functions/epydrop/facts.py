@@ -10,6 +10,8 @@ from epydrop.jobs import JobView, TaskExit
 from epydrop.names import Stage
 from epydrop.run import Cause, FailureGroup, Plan
 
+MAX_RECORDS = 200  # error records of one attempt that are read
+
 _CAUSES = {
     TaskExit.PREEMPTED: Cause.PREEMPTED,
     TaskExit.UNKNOWN: Cause.VM_LOST,

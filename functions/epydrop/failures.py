@@ -12,14 +12,13 @@ from itertools import islice
 from epydrop import names
 from epydrop.documents import UnknownFormat, from_json
 from epydrop.errors import ExitCode
-from epydrop.facts import cause_of
+from epydrop.facts import MAX_RECORDS, cause_of
 from epydrop.indices import Indices
 from epydrop.names import Stage
 from epydrop.ports import ObjectStore
 from epydrop.records import ErrorRecord
 from epydrop.run import Attempt, Cause, FailureGroup, Run
 
-MAX_RECORDS = 200
 MAX_GROUPS = 20
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from epydrop.decide import Decision, decide
 from epydrop.documents import UnknownFormat
-from epydrop.effects import Effect, SubmitJob
+from epydrop.effects import SubmitJob
 from epydrop.errors import BadInput, Outdated, TryAgain, WiredWrongly
 from epydrop.events import (
     CancelRequested,
@@ -111,6 +111,8 @@ def _obey(command: Command | Refused, world: World) -> KickOutcome:
         if decision is None:
             log.warning("refused: there is no run %s", run_id)
             return KickOutcome(f"there is no run {run_id}", refused=True)
+        if decision.row == "kick-known":  # it was taken up, and whoever was to say so did not come to it
+            return KickOutcome(f"it was taken up; the run is {decision.run.phase}: {decision.run.reason}", run_id)
         return KickOutcome(decision.reason, run_id)
 
 
@@ -121,10 +123,12 @@ def _advance(run_id: str, event: RunEvent, world: World) -> Decision | None:
     if first is not None and isinstance(event, CheckRequested):
         _tell_check(first, world)
     for _ in range(MAX_STEPS):
-        if decision is None or not decision.effects:
+        if decision is None or {effect.id for effect in decision.effects} <= done.performed:
             return first
-        done = _perform_all(decision, done, world)
+        done, error = _perform_all(decision, done, world)
         decision = _decide_and_save(run_id, CheckRequested(run_id), done, world)
+        if error is not None:
+            raise error
     log.warning("the run needed more than %d steps at once; the sweep goes on with it", MAX_STEPS)
     return first
 
@@ -142,7 +146,7 @@ def _decide_and_save(run_id: str, event: RunEvent, done: Facts, world: World) ->
             facts = Facts(offer=reading.offer)
         else:
             facts = _observe_patiently(stored.run, event, world)
-            facts = replace(facts, performed=done.performed, refusal=done.refusal)
+            facts = replace(facts, performed=done.performed, refusal=done.refusal or facts.refusal)
         before = stored.run if stored else None
         decision = decide(before, event, facts, world.now())
         if decision.changed:
@@ -186,12 +190,22 @@ def _observe_patiently(run: Run, event: RunEvent, world: World) -> Facts:
     store = world.open_store(run.run_url)
     give_up = world.now() + REREAD_FOR
     while True:
-        facts = observe(run, event, world.jobs, store)
+        try:
+            facts = observe(run, event, world.jobs, store)
+        except WiredWrongly as error:
+            if not _is_hopeless(run, world):
+                raise
+            return _facts_of_refused(run, str(error))
         if not _lags_behind(facts, event, run):
             return facts
         if world.now() >= give_up:
             raise TryAgain(f"the notification says that the job of run {run.run_id} ended, the job does not")
         world.sleep(REREAD_EVERY)
+
+
+def _facts_of_refused(run: Run, why: str) -> Facts:
+    attempt = run.current
+    return Facts(attempt.stage, attempt.orders.attempt, refusal=why) if attempt else Facts(refusal=why)
 
 
 def _lags_behind(facts: Facts, event: RunEvent, run: Run) -> bool:
@@ -225,25 +239,32 @@ def _save(
 # -- performing ----------------------------------------------------------------------------------
 
 
-def _perform_all(decision: Decision, done: Facts, world: World) -> Facts:
-    """Does what was decided; returns what was done so far, and why something will never be."""
+def _perform_all(decision: Decision, done: Facts, world: World) -> tuple[Facts, Exception | None]:
+    """Does all that was decided, whatever fails of it: nobody waits for the news because a job cannot be submitted.
+
+    Returns what was done so far, and why something will never be; and the first failure, for the event to come again.
+    """
     performed = set(done.performed)
     refusal = ""
+    failure: Exception | None = None
     for effect in decision.effects:
         try:
             perform(effect, decision.run, world)
         except BadInput as error:  # refused for good: recorded on the run by the next step
             refusal = str(error)
         except WiredWrongly as error:
-            if not _is_hopeless(effect, decision.run, world):
-                raise
-            refusal = str(error)
+            if isinstance(effect, SubmitJob) and _is_hopeless(decision.run, world):
+                refusal = str(error)
+            else:
+                failure = failure or error
+        except Exception as error:  # noqa: BLE001 - raised when the others had their turn
+            failure = failure or error
         else:
             performed.add(effect.id)
-    return Facts(performed=frozenset(performed), refusal=refusal)
+    return Facts(performed=frozenset(performed), refusal=refusal), failure
 
 
-def _is_hopeless(effect: Effect, run: Run, world: World) -> bool:
-    """A job that we are not allowed to submit: new roles take minutes to hold, but then somebody must be told."""
+def _is_hopeless(run: Run, world: World) -> bool:
+    """A job that was never seen and that we may not touch: new roles take minutes to hold, then somebody is told."""
     attempt = run.current
-    return isinstance(effect, SubmitJob) and attempt is not None and world.now() - attempt.begun > GONE_AFTER
+    return attempt is not None and not attempt.uid and world.now() - attempt.begun > GONE_AFTER

@@ -67,7 +67,6 @@ class _JsonFormatter(logging.Formatter):
                 **fields,
                 **getattr(record, "measured", {}),
             },
-            ensure_ascii=False,
         )
 
 

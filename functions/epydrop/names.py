@@ -30,6 +30,7 @@ ERRORS = "errors/"
 TELEMETRY = "telemetry/"
 LOCAL_STATE = ".epydrop"  # on one machine, in the folder that holds the runs
 
+MAX_DROPPED_NAME = 950  # bytes; Cloud Storage takes 1024 (docs: storage/docs/objects), and replies add to it
 MAX_TASKS = 100_000  # Cloud Batch: tasks in one task group (docs: batch/quotas)
 
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}")
@@ -64,6 +65,15 @@ def is_run_id(text: str) -> bool:
 def is_object_name(text: str) -> bool:
     """Whether the name is one that our stores take: no part of it is empty, '.' or '..'."""
     return "\0" not in text and not any(part in ("", ".", "..") for part in text.split("/"))
+
+
+def is_dropped_name(text: str) -> bool:
+    """Whether a person may drop an object of this name: the names of its replies must be names too."""
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        return False
+    return size <= MAX_DROPPED_NAME and "\n" not in text and "\r" not in text and is_object_name(text)
 
 
 def exp_id_of(object_name: str) -> str:

@@ -44,6 +44,7 @@ _KEYS = {
     "start": {"start"},
 }
 _EXAMPLE = "an object such as {'cancel': 'RUN_ID'}"
+_NO_NAME = f"has more than {names.MAX_DROPPED_NAME} bytes, a line break, or an empty, '.' or '..' part in its path"
 _SHOWN = 200  # characters of what a person sent
 _MAX_CONFIG = 64 * 1024  # bytes; it stands in the run's document, which Firestore bounds at 1 MiB
 _DIGITS = re.compile(r"[0-9]{1,19}")
@@ -74,8 +75,8 @@ def _finalized(data: Mapping[str, Any]) -> Event:
     suffixes = names.EXPERIMENT_SUFFIXES if name.startswith(names.EXPERIMENTS) else (names.KICK_SUFFIX,)
     if not name.endswith(suffixes):
         return Ignored(f"the object {name!r} ends in none of {', '.join(suffixes)}")
-    if not names.is_object_name(name):
-        return Ignored(f"the object {name!r} has an empty, '.' or '..' part in its path; drop it under another name")
+    if not names.is_dropped_name(name):
+        return Ignored(f"the object {_short(name)} {_NO_NAME}; drop it under another name")
     bucket, created = data.get("bucket"), _moment(data.get("timeCreated"))
     generation, size = _whole(data.get("generation")), _whole(data.get("size"))
     if not isinstance(bucket, str) or created is None or generation is None or size is None:
@@ -138,6 +139,7 @@ def parse_kick(text: bytes, kick_id: str, published: datetime) -> Command | Refu
 def _json_object(text: bytes) -> dict[str, Any] | Refused:
     try:
         kick = json.loads(text)
+        json.dumps(kick, ensure_ascii=False).encode()  # half a surrogate pair is no text that could be told or kept
     except (ValueError, RecursionError) as error:
         return Refused(f"the kick is not JSON: {error}")
     return kick if isinstance(kick, dict) else Refused(f"the kick is {_short(kick)}, expected {_EXAMPLE}")
@@ -177,8 +179,8 @@ def _start(url: object, kick_id: str, published: datetime) -> StartRequested | R
     if not name.startswith(names.EXPERIMENTS) or not name.endswith(names.EXPERIMENT_SUFFIXES):
         suffixes = ", ".join(names.EXPERIMENT_SUFFIXES)
         return Refused(f"start names {url}, expected a file under {names.EXPERIMENTS} that ends in one of {suffixes}")
-    if not names.is_object_name(name):
-        return Refused(f"start names {url}, which has an empty, '.' or '..' part in its path")
+    if not names.is_dropped_name(name):
+        return Refused(f"start names {_short(url)}, which {_NO_NAME}")
     return StartRequested(bucket, name, kick_id, published)
 
 

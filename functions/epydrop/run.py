@@ -117,6 +117,11 @@ class Changes:
     spot: bool | None = None
     image: str | None = None
 
+    @property
+    def for_later_stages(self) -> Changes:
+        """What of it holds beyond the stage that goes on: one image reads what the other wrote."""
+        return Changes(spot=self.spot, image=self.image)
+
     def applied_to(self, resources: Resources) -> Resources:
         """The resources with these changes."""
         asked = {name: value for name, value in vars(self).items() if value is not None}

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from epydrop.attempts import last_causes, may_try_again
+from epydrop.attempts import MAY_PASS, last_causes, may_try_again
 from epydrop.events import CancelRequested, OutputRequested, RetryRequested, RunEvent
-from epydrop.facts import Facts
+from epydrop.facts import MAX_RECORDS, Facts
 from epydrop.indices import Indices
 from epydrop.jobs import JobState, JobView
 from epydrop.names import Stage
@@ -71,7 +71,8 @@ class Situation:
     @property
     def is_being_cancelled(self) -> bool:
         """The job is live, but on its way out."""
-        return self.job is not None and self.job.state is JobState.CANCELLATION_IN_PROGRESS
+        leaving = (JobState.CANCELLATION_IN_PROGRESS, JobState.DELETION_IN_PROGRESS)
+        return self.job is not None and self.job.state in leaving
 
     @property
     def is_at_rest(self) -> bool:
@@ -88,24 +89,25 @@ class Situation:
 
     @property
     def is_stuck(self) -> bool:
-        """The job has waited for machines longer than the experiment allows."""
-        if self.job is None or not self.job.state.is_waiting:
+        """The job has waited for machines, or to be taken at all, longer than the experiment allows."""
+        if self.job is not None and self.job.state.is_waiting:
+            since = self.job.created
+        elif self.was_never_seen:
+            since = self.attempt.begun
+        else:
             return False
-        return (self.now - self.job.created).total_seconds() > self.run.plan.max_wait
+        return (self.now - since).total_seconds() > self.run.plan.max_wait
 
     @property
     def fails_alike(self) -> bool:
-        """Many tasks failed, all in the same way, and none came through."""
-        if self.job is None or not self.is_live:
+        """Many tasks failed, every one of them in the same way that no other attempt would mend; none came through."""
+        if self.job is None or not self.is_live or len(self.facts.failures) != 1:
             return False
-        counts = self.job.counts
-        fingerprints = {group.fingerprint for group in self.facts.failures}
-        return (
-            counts.failed >= ALIKE_FAILURES
-            and counts.succeeded == 0
-            and len(fingerprints) == 1
-            and "" not in fingerprints
-        )
+        counts, group = self.job.counts, self.facts.failures[0]
+        if counts.failed < ALIKE_FAILURES or counts.succeeded or not group.fingerprint:
+            return False
+        recorded = min(counts.failed, MAX_RECORDS)  # a task that was preempted or killed leaves no record
+        return group.count >= recorded and group.cause not in MAY_PASS | {Cause.OUT_OF_MEMORY}
 
     # -- the product -----------------------------------------------------------------------------
 
@@ -167,9 +169,12 @@ class Situation:
 
     @property
     def is_stale_kick(self) -> bool:
-        """The kick was meant for an earlier attempt than the one at work."""
-        attempt = self.run.current
-        return isinstance(self.event, _KICKS) and attempt is not None and self.event.published < attempt.begun
+        """The kick was sent before the last one was taken up: it was meant for what that one ended.
+
+        Attempts that began by themselves since then do not count: a person who cancels means the run.
+        """
+        since_kick = self.run.attempts[self.run.kicked_after :]
+        return isinstance(self.event, _KICKS) and bool(since_kick) and self.event.published < since_kick[0].begun
 
     @property
     def is_cancel(self) -> bool:

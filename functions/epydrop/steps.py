@@ -10,7 +10,7 @@ from epydrop.effects import CancelJob, Effect, SubmitJob
 from epydrop.indices import Indices
 from epydrop.machines import fitted
 from epydrop.names import Stage, artifacts_folder
-from epydrop.run import Attempt, Cause, Phase, Retry, Run
+from epydrop.run import Attempt, Cause, Changes, Phase, Retry, Run
 from epydrop.situation import Situation
 
 
@@ -49,7 +49,7 @@ def end(it: Situation, phase: Phase, reason: str, *, cause: Cause | None = None)
     return Step(ended, reason, effects)
 
 
-def start_runner(it: Situation) -> Step:
+def start_runner(it: Situation, *, kick_id: str = "") -> Step:
     """The builder's manifest says how many tasks there are; all of them begin."""
     manifest = it.facts.manifest
     if manifest is None:
@@ -60,7 +60,7 @@ def start_runner(it: Situation) -> Step:
         missing=Indices.below(manifest.tasks),
         locations={name: manifest.locations[name] for name in it.run.plan.required},
     )
-    attempt = next_attempt(known, Stage.RUNNER, it.now, indices=known.missing)
+    attempt = next_attempt(known, Stage.RUNNER, it.now, indices=known.missing, kick_id=kick_id)
     return begin(known, attempt, f"the builder made {manifest.tasks} tasks")
 
 
@@ -147,9 +147,9 @@ def fail_alike(it: Situation) -> Step:
 
 
 def fail_stuck(it: Situation) -> Step:
-    """Nobody gives the job a machine."""
-    hours = it.run.plan.max_wait / 3600
-    reason = f"the {it.attempt.stage} waited for machines for longer than {hours:g} h (max_wait)"
+    """Nobody gives the job a machine, or nobody takes it."""
+    what = "waited for machines" if it.job else "could not be submitted"
+    reason = f"the {it.attempt.stage} {what} for longer than {it.run.plan.max_wait / 3600:g} h (max_wait)"
     return end(it, Phase.FAILED, reason, cause=Cause.STUCK)
 
 
@@ -236,8 +236,7 @@ def resume(it: Situation) -> Step:
     run = replace(it.next_run, kicked_after=len(it.run.attempts), problems=())
     if it.run.phase is Phase.SUCCEEDED:  # what a person asked for beside the experiment's own outputs was made
         run = replace(run, output_config={})
-    resources = fitted(retry.changes.applied_to(run.plan.stages[stage]))
-    run = replace(run, plan=replace(run.plan, stages={**run.plan.stages, stage: resources}))
+    run = changed(run, stage, retry.changes)
     afresh = retry.scope in (Stage.BUILDER, Stage.RUNNER)
     if afresh:
         run = new_round(run, stage)
@@ -247,6 +246,16 @@ def resume(it: Situation) -> Step:
     attempt = next_attempt(run, stage, it.now, indices=indices, overwrite=bool(refused), kick_id=it.kick_id)
     reason = f"retried: all is computed again from the {stage}" if afresh else f"retried: the {stage} goes on"
     return begin(run, attempt, reason)
+
+
+def changed(run: Run, stage: Stage, changes: Changes) -> Run:
+    """The run with other resources for the stage, and what holds for all stages for those after it."""
+    stages = dict(run.plan.stages)
+    order = list(Stage)
+    for each in order[order.index(stage) :]:
+        asked = changes if each is stage else changes.for_later_stages
+        stages[each] = fitted(asked.applied_to(stages[each]))
+    return replace(run, plan=replace(run.plan, stages=stages))
 
 
 def stage_to_resume(it: Situation, retry: Retry) -> Stage:
@@ -275,8 +284,11 @@ def new_round(run: Run, stage: Stage) -> Run:
 
 def take_up_manifest(it: Situation) -> Step:
     """A retried builder that had finished after all."""
-    step = start_runner(it)
-    return replace(step, run=replace(step.run, kicked_after=len(it.run.attempts)))
+    retry = it.retry
+    if retry is None:
+        raise AssertionError("a row resumed a run that nobody retries")
+    run = changed(it.run, Stage.RUNNER, retry.changes)
+    return start_runner(replace(it, run=replace(run, kicked_after=len(run.attempts))), kick_id=it.kick_id)
 
 
 def settle(it: Situation) -> Step:

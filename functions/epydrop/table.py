@@ -45,7 +45,7 @@ TABLE: tuple[Row, ...] = (
         "kick-stale",
         OPEN + TERMINAL,
         lambda it: it.is_stale_kick,
-        stay("the kick was sent before the current attempt began"),
+        stay("a later kick was taken up before this one came"),
     ),
     # open phases: kicks
     Row("cancel", OPEN, lambda it: it.is_cancel, steps.cancel, (Phase.CANCELLED,), "cancel"),
@@ -53,7 +53,7 @@ TABLE: tuple[Row, ...] = (
     Row("output-open", OPEN, lambda it: it.is_output_request, stay("the run is still at work")),
     # open phases: the job that should exist
     Row("job-refused", OPEN, lambda it: it.facts.refusal, steps.fail_refused_job, (Phase.FAILED,), "job refused"),
-    Row("submit-again", OPEN, lambda it: it.was_never_seen, steps.submit_again),
+    Row("submit-again", OPEN, lambda it: it.was_never_seen and not it.is_stuck, steps.submit_again),
     Row("unreadable", OPEN, lambda it: it.is_unreadable, stay("the job cannot be found just now")),
     # how each stage ends well
     Row(

@@ -16,9 +16,9 @@ JOB = {"taskGroups": [{"taskSpec": {"runnables": [{"script": {"text": "true"}}]}
 def http(served):
     """Sends a request; the status and the JSON of the answer."""
 
-    def send(method, path, body=None):
+    def send(method, path, body=None, headers=None):
         data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-        request = urllib.request.Request(f"{served.rest_url}{path}", data, method=method)
+        request = urllib.request.Request(f"{served.rest_url}{path}", data, headers or {}, method=method)
         try:
             with urllib.request.urlopen(request, timeout=60) as response:
                 return response.status, json.load(response)
@@ -88,3 +88,19 @@ def test_an_operation_can_be_waited_for_over_http(http, place):
 
     assert (status, done["done"]) == (200, True)
     assert done["response"]["@type"] == "type.googleapis.com/google.protobuf.Empty"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://page.example", "Content-Type": "text/plain"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Host": "rebound.example:8096"},
+    ],
+)
+def test_no_web_page_starts_jobs(http, place, headers):
+    """A browser would send it from any page that is open, and jobs run commands on this machine."""
+    status, answer = http("POST", f"/v1/{place}/jobs?jobId=stray", JOB, headers)
+
+    assert (status, answer["error"]["status"]) == (403, "PERMISSION_DENIED")
+    assert http("GET", f"/v1/{place}/jobs/stray")[0] == 404

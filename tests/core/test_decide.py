@@ -92,14 +92,24 @@ def test_a_known_kick_changes_nothing() -> None:
     assert (decision.row, decision.run.phase) == ("kick-known", Phase.CANCELLED)
 
 
-def test_a_kick_sent_before_the_current_attempt_began_changes_nothing() -> None:
-    """It was meant for an earlier one."""
-    run = runner()
+def test_a_kick_sent_before_the_last_one_was_taken_up_changes_nothing() -> None:
+    """It was meant for what that one ended."""
+    run = runner(seen(an_attempt()), seen(an_attempt(Stage.RUNNER)), kicked_after=1)
 
     decision = decided(run, facts_of(run), kick(minutes_ago=61))
 
     assert (decision.row, decision.run.phase) == ("kick-stale", Phase.RUNNER)
     assert not decision.run.knows("kick-1")
+
+
+def test_a_cancel_that_meets_the_next_stage_still_ends_the_run() -> None:
+    """A person who cancels means the run; that a stage began by itself meanwhile they could not know."""
+    before, after = an_attempt(), an_attempt(Stage.RUNNER)
+    run = runner(seen(replace(before, begun=NOW - timedelta(hours=2))), seen(replace(after, begun=NOW)))
+
+    decision = decided(run, facts_of(run), kick(minutes_ago=1))
+
+    assert (decision.row, decision.run.phase) == ("cancel", Phase.CANCELLED)
 
 
 @pytest.mark.parametrize(("kind", "row"), [(RetryRequested, "retry-open"), (OutputRequested, "output-open")])

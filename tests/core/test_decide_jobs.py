@@ -28,6 +28,24 @@ def test_a_job_that_was_never_seen_is_submitted_again(phase: Phase) -> None:
     assert (decision.row, decision.effects) == ("submit-again", (SubmitJob(run.current.job_id),))
 
 
+def test_a_job_that_nobody_takes_ends_the_run_when_it_has_waited_long_enough() -> None:
+    """However friendly the job service says that it is busy."""
+    attempt = an_attempt(Stage.RUNNER)
+    run = runner(attempt)
+    patience = timedelta(seconds=run.plan.max_wait)
+
+    waiting = decided(run, facts_of(run, None), at=attempt.begun + patience)
+    over = decided(run, facts_of(run, None), at=attempt.begun + patience + timedelta(seconds=1))
+
+    assert (waiting.row, over.row, over.run.phase, over.run.cause) == (
+        "submit-again",
+        "stuck",
+        Phase.FAILED,
+        Cause.STUCK,
+    )
+    assert "the runner could not be submitted for longer than" in over.reason
+
+
 def test_a_job_that_is_missing_for_a_moment_is_waited_for() -> None:
     """A read may lag behind a create."""
     run = runner(seen(an_attempt(Stage.RUNNER), ago=timedelta(minutes=14)))

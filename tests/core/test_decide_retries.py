@@ -51,6 +51,29 @@ def test_a_retry_of_a_builder_that_had_finished_goes_to_the_runner() -> None:
     assert (decision.run.phase, decision.row, decision.run.tasks) == (Phase.RUNNER, "retry-built", 4)
 
 
+def test_a_retry_that_goes_to_the_runner_changes_what_was_asked_for() -> None:
+    """Under orders of its own kick, so that nobody takes up others."""
+    run = a_run(Phase.FAILED, seen(an_attempt()), tasks=None)
+    event = kick(RetryRequested, changes=Changes(memory_mib=12_000, spot=True))
+
+    orders = decided(run, facts_of(run, ENDED, manifest=MANIFEST), event).run.current.orders
+
+    assert (orders.stage, orders.kick_id) == (Stage.RUNNER, "kick-1")
+    assert (orders.resources.memory_mib, orders.resources.spot) == (12_000, True)
+
+
+def test_another_image_is_for_all_stages_that_are_still_to_come() -> None:
+    """One reads what the other wrote; memory and time are each stage's own."""
+    run = a_run(Phase.FAILED, seen(an_attempt(Stage.RUNNER)), missing=FOUR)
+    image = f"sha256:{'1' * 64}"
+    event = kick(RetryRequested, changes=Changes(memory_mib=12_000, image=image))
+
+    stages = decided(run, facts_of(run, ENDED, missing=FOUR), event).run.plan.stages
+
+    assert [stages[stage].image for stage in Stage] == ["", image, image]
+    assert [stages[stage].memory_mib == 12_000 for stage in Stage] == [False, True, False]
+
+
 def test_a_retry_waits_for_the_old_job_to_end() -> None:
     """Two jobs must not write the same results."""
     run = a_run(Phase.FAILED, seen(an_attempt(Stage.RUNNER)), missing=FOUR)

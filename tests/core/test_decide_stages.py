@@ -11,7 +11,7 @@ from epydrop.errors import Problem
 from epydrop.indices import Indices
 from epydrop.jobs import JobState, TaskCounts
 from epydrop.names import Stage
-from epydrop.run import Cause, Phase
+from epydrop.run import Cause, FailureGroup, Phase
 
 # -- the builder ---------------------------------------------------------------------------------
 
@@ -150,19 +150,32 @@ def test_tasks_that_all_fail_alike_are_stopped() -> None:
     assert decision.effects[0] == CancelJob(run.current.job_id)
 
 
+def test_of_very_many_tasks_that_fail_alike_only_some_records_are_read() -> None:
+    """They are enough."""
+    run = runner()
+
+    assert (
+        decided(run, facts_of(run, counts=TaskCounts(failed=5000), failures=(a_failure(count=200),))).row
+        == "fail-alike"
+    )
+
+
 @pytest.mark.parametrize(
-    ("counts", "groups"),
+    ("counts", "failures"),
     [
-        (TaskCounts(failed=19), 1),
-        (TaskCounts(failed=30, succeeded=1), 1),
-        (TaskCounts(failed=30), 2),
-        (TaskCounts(failed=30), 0),
+        (TaskCounts(failed=19), (a_failure(count=19),)),
+        (TaskCounts(failed=30, succeeded=1), (a_failure(count=30),)),
+        (TaskCounts(failed=30), (a_failure(count=29), a_failure(count=1, fingerprint="beef"))),
+        (TaskCounts(failed=30), ()),
+        (TaskCounts(failed=30), (a_failure(count=29),)),
+        (TaskCounts(failed=30), (a_failure(count=30, cause=Cause.OUT_OF_MEMORY),)),
+        (TaskCounts(failed=30), (a_failure(count=30, cause=Cause.UNAVAILABLE),)),
+        (TaskCounts(failed=300), (a_failure(count=199),)),
     ],
 )
-def test_tasks_that_fail_in_other_ways_go_on(counts: TaskCounts, groups: int) -> None:
-    """Fewer than 20, or one came through, or for different reasons, or for none that is known."""
+def test_tasks_that_fail_in_other_ways_go_on(counts: TaskCounts, failures: tuple[FailureGroup, ...]) -> None:
+    """Too few, one came through, several reasons, some left no record, or a reason that memory or time may mend."""
     run = runner()
-    failures = tuple(a_failure(fingerprint=str(number)) for number in range(groups))
 
     assert decided(run, facts_of(run, counts=counts, failures=failures)).run.phase is Phase.RUNNER
 

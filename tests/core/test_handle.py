@@ -210,6 +210,50 @@ def test_a_job_that_may_never_be_submitted_becomes_a_failed_run(here: Scene) -> 
     assert here.run().phase is Phase.BUILDER
 
 
+class Locked(NotAllowed):
+    """One that does not even let us look."""
+
+    def get(self, job_id: str) -> None:
+        raise WiredWrongly("permission batch.jobs.get denied")
+
+    cancel = get
+
+
+def test_a_job_service_that_lets_nobody_look_fails_the_run_too(here: Scene) -> None:
+    """After the same while, and then the run is at rest: no sweep complains for ever."""
+    here.world = replace(here.world, jobs=Locked(lambda: NOW, open_object_store))
+    with pytest.raises(WiredWrongly):
+        here.handle(here.drop())
+    here.clock += GONE_AFTER
+
+    with pytest.raises(WiredWrongly):  # the job that may be there cannot be cancelled
+        here.handle(CheckRequested(here.run().run_id))
+    here.handle(CheckRequested(here.run().run_id))
+
+    assert (here.run().phase, here.run().unsettled) == (Phase.FAILED, False)
+    assert "permission batch.jobs.get denied" in here.reply("md").decode()
+
+
+class Busy(ScriptedJobs):
+    """A job service with too much to do."""
+
+    def submit(self, spec: object) -> None:
+        raise TryAgain("429 quota exceeded")
+
+
+def test_a_busy_job_service_keeps_nobody_waiting_for_the_reply(here: Scene) -> None:
+    """The event comes again; that the file was accepted is told once, at once."""
+    here.world = replace(here.world, jobs=Busy(lambda: NOW, open_object_store))
+    drop = here.drop()
+
+    for _ in range(3):
+        with pytest.raises(TryAgain, match="429"):
+            here.handle(drop)
+
+    assert b"accepted" in here.reply("md")
+    assert [message["news"] for topic, message in here.messages.sent if topic == "runs"] == ["accepted"]
+
+
 def test_a_topic_that_is_missing_keeps_no_job_from_starting(here: Scene) -> None:
     """The event is delivered again until somebody makes the topic; the run goes on meanwhile."""
 

@@ -67,6 +67,29 @@ def test_a_kick_that_is_delivered_again_changes_neither_run_nor_answer(here: Sce
     assert (here.run(), answer(here, kick)) == (before, said)
 
 
+def test_a_kick_that_was_taken_up_and_not_answered_is_answered_by_what_became_of_the_run(here: Scene) -> None:
+    """Whoever took it up died before the answer; that it changed nothing would be wrong."""
+    here.handle(here.drop())
+    kick = drop_kick(here, {"cancel": here.run().run_id})
+    here.handle(kick)
+    for suffix in ("json", "md"):
+        here.trigger.delete(names.kick_reply_name(kick.dropped.name, kick.dropped.generation, suffix))
+
+    here.handle(kick)
+
+    assert answer(here, kick, "md").startswith(b"# Kick taken")
+    assert "the run is cancelled: cancelled by a kick" in json.loads(answer(here, kick))["outcome"]
+
+
+def test_a_kick_with_half_a_character_is_refused_in_words(here: Scene) -> None:
+    """JSON can say what no text can hold."""
+    kick = drop_kick(here, b'{"cancel": "latest", "\\ud800": 1}')
+
+    here.handle(kick)
+
+    assert "not JSON" in json.loads(answer(here, kick))["outcome"]
+
+
 @pytest.mark.parametrize(
     ("kick", "reason"),
     [

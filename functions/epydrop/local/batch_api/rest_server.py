@@ -94,12 +94,22 @@ class RestServer:
 
 def _application(api: RestApi) -> Starlette:
     async def answer(request: Request) -> Response:
+        if _is_from_a_page(request):
+            refusal = ApiError(code_pb2.PERMISSION_DENIED, "web pages of other origins may not call the emulator")
+            return Response(_error_json(refusal), refusal.http_status, media_type="application/json")
         body = await request.body()
         path = request.path_params["path"]
         status, text = await run_in_threadpool(api.answer, request.method, path, request.query_params, body)
         return Response(text, status, media_type="application/json")
 
     return Starlette(routes=[Route("/v1/{path:path}", answer, methods=["GET", "POST", "DELETE", "PUT", "PATCH"])])
+
+
+def _is_from_a_page(request: Request) -> bool:
+    """Whether a browser asks for some web page: jobs run commands here, which no page that is open may start."""
+    site = request.headers.get("sec-fetch-site", "none")
+    is_local = request.url.hostname in (HOST, "localhost")
+    return "origin" in request.headers or site not in ("none", "same-origin") or not is_local
 
 
 def _rule(http: str) -> tuple[str, re.Pattern[str], str]:
