@@ -20,3 +20,11 @@ resource "google_service_account_iam_member" "functions_act_as_batch" {
   role               = "roles/iam.serviceAccountUser"
   member             = google_service_account.functions[each.key].member
 }
+
+# What the links of a reply show.
+resource "google_project_iam_member" "users_see_jobs" {
+  for_each = var.users
+  project  = var.project_id
+  role     = "roles/batch.jobsViewer"
+  member   = each.value
+}

@@ -54,6 +54,13 @@ resource "google_firestore_field" "overrides" {
 }
 
 # Firestore has no policy of its own on a database; a condition on the project's policy does the same.
+locals {
+  _only_runs_database = {
+    title      = "only database epydrop"
+    expression = "resource.name == \"projects/${var.project_id}/databases/epydrop\""
+  }
+}
+
 resource "google_project_iam_member" "functions_keep_runs" {
   for_each = local.functions
   project  = var.project_id
@@ -61,7 +68,20 @@ resource "google_project_iam_member" "functions_keep_runs" {
   member   = google_service_account.functions[each.key].member
 
   condition {
-    title      = "only database epydrop"
-    expression = "resource.name == \"projects/${var.project_id}/databases/epydrop\""
+    title      = local._only_runs_database.title
+    expression = local._only_runs_database.expression
+  }
+}
+
+# What the links of a reply show.
+resource "google_project_iam_member" "users_see_runs" {
+  for_each = var.users
+  project  = var.project_id
+  role     = "roles/datastore.viewer"
+  member   = each.value
+
+  condition {
+    title      = local._only_runs_database.title
+    expression = local._only_runs_database.expression
   }
 }

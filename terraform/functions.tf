@@ -124,19 +124,13 @@ resource "google_cloudfunctions2_function" "functions" {
 
   # What a function needs on its first event and what its build needs, so that neither fails on the first apply.
   depends_on = [
-    google_artifact_registry_repository_iam_member.build_pushes_functions,
     google_firestore_index.queries,
-    google_project_iam_member.build,
-    google_project_iam_member.build_reads_copied_source,
     google_project_iam_member.functions,
     google_project_iam_member.functions_keep_runs,
-    google_project_iam_member.storage_publishes,
-    google_service_account_iam_member.functions_act_as_batch,
-    google_storage_bucket_iam_member.build_reads_source,
     google_storage_bucket_iam_member.functions_read_drops,
     google_storage_bucket_iam_member.functions_write_replies,
     google_storage_bucket_iam_member.runs,
-    time_sleep.agents,
+    time_sleep.roles,
   ]
 }
 

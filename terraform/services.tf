@@ -4,6 +4,7 @@ locals {
     "batch.googleapis.com",
     "cloudbuild.googleapis.com",
     "cloudfunctions.googleapis.com",
+    "cloudquotas.googleapis.com",
     "cloudresourcemanager.googleapis.com",
     "cloudscheduler.googleapis.com",
     "compute.googleapis.com",
@@ -38,11 +39,31 @@ resource "google_project_service_identity" "agents" {
   depends_on = [google_project_service.services]
 }
 
-# Eventarc's agent has its rights a while after it has come into being; triggers made before that are refused
-# (hashicorp/terraform-provider-google issue 25294).
-resource "time_sleep" "agents" {
-  create_duration = "60s"
+# Agents that come into being on request may lack the roles that they get when Google makes them by itself.
+resource "google_project_iam_member" "agents" {
+  for_each = {
+    "batch.googleapis.com"    = "roles/batch.serviceAgent"
+    "eventarc.googleapis.com" = "roles/eventarc.serviceAgent"
+  }
+  project = var.project_id
+  role    = each.value
+  member  = google_project_service_identity.agents[each.key].member
+}
+
+# A role holds a while after it was given: triggers of an agent without its role are refused
+# (hashicorp/terraform-provider-google issue 25294), and so are the builds of functions.
+resource "time_sleep" "roles" {
+  create_duration = "90s"
   triggers        = { agents = join(",", [for agent in google_project_service_identity.agents : agent.email]) }
+  depends_on = [
+    google_artifact_registry_repository_iam_member.build_pushes_functions,
+    google_project_iam_member.agents,
+    google_project_iam_member.build,
+    google_project_iam_member.build_reads_copied_source,
+    google_project_iam_member.storage_publishes,
+    google_service_account_iam_member.functions_act_as_batch,
+    google_storage_bucket_iam_member.build_reads_source,
+  ]
 }
 
 data "google_storage_project_service_account" "storage" {

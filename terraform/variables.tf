@@ -18,6 +18,10 @@ variable "artifact_retention_days" {
     condition     = var.artifact_retention_days == null || try(var.artifact_retention_days >= 30, false)
     error_message = "artifact_retention_days must be at least 30: a run may live for weeks, and a retry needs its results."
   }
+  validation {
+    condition     = var.artifact_retention_days == null || var.data_bucket == null
+    error_message = "artifact_retention_days is for a bucket that is made here; give data_bucket a lifecycle rule of its own."
+  }
 }
 
 variable "budget" {

@@ -54,6 +54,10 @@ run "users_may_drop_and_read_and_kick" {
     condition     = google_storage_bucket_iam_member.users_read_runs["group:modellers@example.org"].role == "roles/storage.objectViewer"
     error_message = "Users read runs, and do not change them."
   }
+  assert {
+    condition     = google_project_iam_member.users_see_runs["group:modellers@example.org"].role == "roles/datastore.viewer" && google_project_iam_member.users_see_jobs["group:modellers@example.org"].role == "roles/batch.jobsViewer"
+    error_message = "Users must be able to follow the links of a reply."
+  }
 }
 
 run "a_token_is_read_by_the_builder_and_by_cloud_build" {
@@ -139,25 +143,23 @@ run "protection_can_be_lifted_before_a_destroy" {
 run "wrong_values_are_refused" {
   command = plan
   variables {
-    accept_from             = "yesterday"
-    artifact_retention_days = 1
-    budget                  = { billing_account = "mine", amount = 0 }
-    data_bucket             = "gs://forecasts/"
-    data_prefix             = "no-slash"
-    environment             = "Production!"
-    functions               = { on_drop = {} }
-    image                   = "stage:latest"
-    network                 = { cidr = "10.0.0.0/30" }
-    notification_channels   = ["me@example.org"]
-    open_run_hours          = 0
-    project_id              = "My Project"
-    region                  = "us-central1-a"
-    users                   = ["me@example.org"]
+    accept_from           = "yesterday"
+    budget                = { billing_account = "mine", amount = 0 }
+    data_bucket           = "gs://forecasts/"
+    data_prefix           = "no-slash"
+    environment           = "Production!"
+    functions             = { on_drop = {} }
+    image                 = "stage:latest"
+    network               = { cidr = "10.0.0.0/30" }
+    notification_channels = ["me@example.org"]
+    open_run_hours        = 0
+    project_id            = "My Project"
+    region                = "us-central1-a"
+    users                 = ["me@example.org"]
   }
 
   expect_failures = [
     var.accept_from,
-    var.artifact_retention_days,
     var.budget,
     var.data_bucket,
     var.data_prefix,
@@ -171,4 +173,23 @@ run "wrong_values_are_refused" {
     var.region,
     var.users,
   ]
+}
+
+run "a_retention_shorter_than_a_run_is_refused" {
+  command = plan
+  variables {
+    artifact_retention_days = 7
+  }
+
+  expect_failures = [var.artifact_retention_days]
+}
+
+run "a_retention_that_nobody_would_keep_is_refused" {
+  command = plan
+  variables {
+    artifact_retention_days = 180
+    data_bucket             = "forecasts"
+  }
+
+  expect_failures = [var.artifact_retention_days]
 }

@@ -24,7 +24,17 @@ _FIRST: dict[str, Any] = {
         "type": "FIRESTORE_NATIVE",
         "deleteProtectionState": "DELETE_PROTECTION_ENABLED",
     },
-    "region": {"name": "us-central1", "quotas": [{"metric": "CPUS", "limit": 1500.0, "usage": 0.0}]},
+    "family quota": {
+        "quotaId": "CPUS-PER-VM-FAMILY-per-project-region",
+        "dimensionsInfos": [
+            {"dimensions": {"vm_family": "C4D"}, "details": {"value": "24"}, "applicableLocations": ["us-east4"]},
+            {"dimensions": {"vm_family": "C4D"}, "details": {"value": "500"}, "applicableLocations": ["us-central1"]},
+            {"dimensions": {"region": "us-central1", "vm_family": "C4"}, "details": {"value": "24"}},
+            {"dimensions": {"region": "us-east1", "vm_family": "C4D"}, "details": {"value": "24"}},
+            {"dimensions": {"region": "us-central1"}, "details": {"value": "8"}},
+        ],
+    },
+    "project quota": {"quotaId": "CPUS-ALL-REGIONS-per-project", "dimensionsInfos": [{"details": {"value": "-1"}}]},
     "sweep": {"state": "ENABLED", "schedule": "*/5 * * * *"},
     "tags": [
         {"tag": "build-1", "version": f"sha256:{'b' * 64}"},

@@ -23,6 +23,12 @@ NAMES = {
 
 # Google's agents have no address before they exist.
 _AGENTS = {
+    'google_project_iam_member.agents["batch.googleapis.com"]': (
+        f"service-{NUMBER}@gcp-sa-cloudbatch.iam.gserviceaccount.com"
+    ),
+    'google_project_iam_member.agents["eventarc.googleapis.com"]': (
+        f"service-{NUMBER}@gcp-sa-eventarc.iam.gserviceaccount.com"
+    ),
     "google_project_iam_member.storage_publishes": f"service-{NUMBER}@gs-project-accounts.iam.gserviceaccount.com",
     'google_pubsub_topic_iam_member.batch_publishes["agent"]': (
         f"service-{NUMBER}@gcp-sa-cloudbatch.iam.gserviceaccount.com"

@@ -66,6 +66,11 @@ def settings(**values: str) -> Callable[[Facts], None]:
     return apply
 
 
+def family(vcpus: int) -> dict[str, Any]:
+    """What a quota says of the runner's machines."""
+    return {"dimensions": {"region": "us-central1", "vm_family": "C4D"}, "details": {"value": str(vcpus)}}
+
+
 @pytest.mark.parametrize(
     ("harm", "check", "says", "remedy"),
     [
@@ -91,8 +96,20 @@ def settings(**values: str) -> Callable[[Facts], None]:
         (change("function epydrop-kick", buildConfig={}), "epydrop-kick", "entry point", 'functions["on_kick"]'),
         (change("sweep", state="PAUSED"), "sweep", "PAUSED", "gcloud scheduler jobs resume epydrop-sweep"),
         (refuse("sweep"), "sweep", "NOT_FOUND", APPLY),
-        (change("region", quotas=[{"metric": "CPUS", "limit": 24.0}]), "quota", "24 vCPUs", "gcloud beta quotas"),
-        (refuse("region"), "quota", "NOT_FOUND", "gcloud compute regions describe"),
+        (
+            change("family quota", dimensionsInfos=[family(24)]),
+            "quota",
+            "24 C4D vCPUs in us-central1; 100 tasks at a time want 200",
+            "--quota-id=CPUS-PER-VM-FAMILY-per-project-region --dimensions=region=us-central1,vm_family=C4D",
+        ),
+        (change("family quota", dimensionsInfos=[]), "quota", "0 C4D vCPUs", "gcloud beta quotas preferences create"),
+        (
+            change("project quota", dimensionsInfos=[{"details": {"value": "64"}}]),
+            "quota",
+            "64 vCPUs in all regions",
+            "--quota-id=CPUS-ALL-REGIONS-per-project --preferred-value=200 --email=",
+        ),
+        (refuse("family quota"), "quota", "NOT_FOUND", "gcloud beta quotas info describe CPUS-PER-VM-FAMILY"),
     ],
 )
 def test_each_fault_is_found_alone_and_named_with_its_remedy(
@@ -151,6 +168,21 @@ def test_a_role_too_many_is_found(resource: str, remedy: str) -> None:
     assert "not needed: epydrop-kick@" in finding.says
     assert finding.remedy.startswith(remedy)
     assert "--role roles/owner" in finding.remedy
+    assert finding.remedy.endswith("--condition=None") == (not resource.startswith("topic"))
+
+
+def test_the_remedy_for_a_role_too_many_takes_none_that_is_wanted() -> None:
+    """The same role, without its condition or with another one, beside the one that the functions need."""
+    facts = healthy()
+    member = "serviceAccount:epydrop-kick@demo-project.iam.gserviceaccount.com"
+    bindings = facts["policy of bucket epydrop-trigger-demo-project"].value["bindings"]
+    bindings.append({"role": "roles/storage.objectUser", "members": [member]})
+    bindings.append({"role": "roles/storage.objectUser", "members": [member], "condition": {"title": "for a while"}})
+
+    plain, narrowed = sorted(finding.remedy for finding in wrong_with(facts))[::-1]
+
+    assert plain.endswith("--role roles/storage.objectUser --condition=None")
+    assert narrowed == APPLY
 
 
 def test_of_a_project_that_cannot_be_asked_only_that_is_said() -> None:

@@ -157,3 +157,11 @@ def test_the_data_of_the_image_are_those_that_the_suite_loads() -> None:
     for file in ("Dockerfile", "structure-test.yaml"):
         named = set(re.findall(r"v\d+\.\d+\.\d+", (ROOT / "stage_image" / file).read_text()))
         assert named == {_DATA_VERSION}, file
+
+
+def test_the_build_tests_the_image_with_a_tool_that_knows_the_keys_of_the_test() -> None:
+    """``user`` came with 1.11, ``envVars`` by 1.16, and what is unknown is an error."""
+    version = re.search(r"container-structure-test:v(\d+)\.(\d+)", (ROOT / "cloudbuild.yaml").read_text())
+
+    assert version is not None
+    assert (int(version[1]), int(version[2])) >= (1, 16)

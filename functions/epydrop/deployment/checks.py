@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from epydrop.deployment.facts import FUNCTIONS, Answer, Facts, Place, settings_of, wanted_grants
+from epydrop.deployment.facts import (
+    FUNCTIONS,
+    Answer,
+    Facts,
+    Place,
+    machine_family,
+    questions_of_quota,
+    settings_of,
+    wanted_grants,
+)
 from epydrop.deployment.grants import Grant
 
 SERVICES = (
-    "artifactregistry", "batch", "cloudbuild", "cloudfunctions", "cloudscheduler", "compute", "eventarc", "firestore",
-    "iam", "logging", "monitoring", "pubsub", "run", "secretmanager", "storage",
+    "artifactregistry", "batch", "cloudbuild", "cloudfunctions", "cloudquotas", "cloudscheduler", "compute",
+    "eventarc", "firestore", "iam", "logging", "monitoring", "pubsub", "run", "secretmanager", "storage",
 )  # fmt: skip
+_UNLIMITED = 1_000_000_000  # Google says -1
 VCPUS = 200  # what the runner takes unless told otherwise: 100 tasks at a time, 2 vCPU each
 
 
@@ -81,7 +91,7 @@ def _grants(place: Place, facts: Facts) -> Iterator[Finding]:
     ours = {grant.member for grant in wanted if grant.member.endswith(f"@{place.project}.iam.gserviceaccount.com")}
     surplus = sorted(grant for grant in found - wanted if grant.member in ours)
     for grant in surplus:
-        yield Finding("roles", f"not needed: {grant}", _revoke(grant, place))
+        yield Finding("roles", f"not needed: {grant}", _revoke(grant, wanted, place))
     if not (unknown or missing or surplus):
         yield Finding("roles", f"all {len(wanted)} are given, and no other to our accounts")
 
@@ -94,7 +104,11 @@ def _found_grants(facts: Facts, resources: set[str]) -> Iterator[Grant]:
                 yield Grant(member.removeprefix("serviceAccount:"), resource, binding["role"], only)
 
 
-def _revoke(grant: Grant, place: Place) -> str:
+def _revoke(grant: Grant, wanted: set[Grant], place: Place) -> str:
+    """The command that takes this role and none that is wanted.
+
+    ``--all`` takes every binding of member and role, whatever its condition; topics have no conditions.
+    """
     kind, _, name = grant.resource.partition(" ")
     project = f" --project {place.project}"
     on = {
@@ -107,7 +121,13 @@ def _revoke(grant: Grant, place: Place) -> str:
         "service": f"run services remove-iam-policy-binding {name} --region {place.region}{project}",
         "topic": f"pubsub topics remove-iam-policy-binding {name}{project}",
     }[kind]
-    return f"gcloud {on} --member serviceAccount:{grant.member} --role {grant.role} --all"
+    command = f"gcloud {on} --member serviceAccount:{grant.member} --role {grant.role}"
+    if kind == "topic":
+        return command
+    if not grant.only:
+        return f"{command} --condition=None"
+    has_twin = any(replace(grant, only=other.only) == other for other in wanted)
+    return _apply(place) if has_twin else f"{command} --all"
 
 
 # -- data ------------------------------------------------------------------------------------------
@@ -218,22 +238,46 @@ def _sweep(place: Place, facts: Facts) -> Iterator[Finding]:
 
 
 def _quota(place: Place, facts: Facts) -> Iterator[Finding]:
-    answer = facts["region"]
-    ask = (
-        f"gcloud beta quotas preferences create --service=compute.googleapis.com --quota-id=CPUS-per-project-region "
-        f"--dimensions=region={place.region} --preferred-value={VCPUS} --project={place.project}"
+    """Newer families of machines count against quotas of their own, and all against that of the whole project."""
+    family = machine_family()
+    for name, what, dimensions in (
+        ("family quota", f"{family} vCPUs in {place.region}", {"region": place.region, "vm_family": family}),
+        ("project quota", "vCPUs in all regions", {}),
+    ):
+        answer = facts[name]
+        if answer.error:
+            yield Finding("quota", _first_line(answer), f"gcloud {' '.join(questions_of_quota(place)[name])}")
+            continue
+        limit = _limit(answer.value, dimensions, place)
+        if limit < VCPUS:
+            says = f"{limit} {what}; 100 tasks at a time want {VCPUS}"
+            yield Finding("quota", says, _ask_for_more(answer.value["quotaId"], dimensions, place))
+        else:
+            yield Finding("quota", f"{limit} {what}")
+
+
+def _limit(quota: dict[str, Any], wanted: dict[str, str], place: Place) -> int:
+    """The limit of the narrowest entry that speaks of these dimensions; 0 without one, as a quota may not be given.
+
+    An entry names its region among the dimensions, or lists the places that it applies to.
+    """
+    fitting = [
+        (len(entry.get("dimensions", {})), int(entry.get("details", {}).get("value", 0)))
+        for entry in quota.get("dimensionsInfos", [])
+        if entry.get("dimensions", {}).items() <= wanted.items()
+        and {place.region, "global"} & set(entry.get("applicableLocations", ["global"]))
+    ]
+    limit = max(fitting, default=(0, 0))[1]
+    return _UNLIMITED if limit < 0 else limit
+
+
+def _ask_for_more(quota_id: str, dimensions: dict[str, str], place: Place) -> str:
+    where = ",".join(f"{name}={value}" for name, value in dimensions.items())
+    return (
+        f"gcloud beta quotas preferences create --service=compute.googleapis.com --quota-id={quota_id} "
+        f"{f'--dimensions={where} ' if where else ''}--preferred-value={VCPUS} --email=$(gcloud config get account) "
+        f"--project={place.project}"
     )
-    if answer.error:
-        yield Finding(
-            "quota", _first_line(answer), f"gcloud compute regions describe {place.region} --project {place.project}"
-        )
-        return
-    limits = {quota["metric"]: quota["limit"] for quota in answer.value.get("quotas", [])}
-    limit = limits.get("CPUS", 0)
-    if limit < VCPUS:
-        yield Finding("quota", f"{limit:g} vCPUs in {place.region}; 100 tasks at a time want {VCPUS}", ask)
-    else:
-        yield Finding("quota", f"{limit:g} vCPUs in {place.region}")
 
 
 def _apply(place: Place) -> str:

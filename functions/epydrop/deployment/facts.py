@@ -11,6 +11,7 @@ from typing import Any
 
 from epydrop.deployment.grants import Grant, expected_grants
 from epydrop.errors import WiredWrongly
+from epydrop.experiment.schema import RUNNER_FAMILY
 
 AT_ONCE = 8
 PATIENCE = 120  # seconds for one answer
@@ -84,7 +85,7 @@ def first_questions(place: Place) -> dict[str, tuple[str, ...]]:
         "project": ("projects", "describe", place.project),
         "services": ("services", "list", "--enabled", *project),
         "database": ("firestore", "databases", "describe", "--database=epydrop", *project),
-        "region": ("compute", "regions", "describe", place.region, *project),
+        **questions_of_quota(place),
         "sweep": ("scheduler", "jobs", "describe", "epydrop-sweep", "--location", place.region, *project),
         "tags": ("artifacts", "docker", "tags", "list", place.image, *project),
         "trigger bucket": ("storage", "buckets", "describe", f"gs://{place.trigger_bucket}"),
@@ -95,6 +96,30 @@ def first_questions(place: Place) -> dict[str, tuple[str, ...]]:
             for name in FUNCTIONS
         },
     }
+
+
+def questions_of_quota(place: Place) -> dict[str, tuple[str, ...]]:
+    """How many processors the runner's machines may have: of their own family in the region, and of all kinds."""
+    return {
+        name: (
+            "beta",
+            "quotas",
+            "info",
+            "describe",
+            quota,
+            "--service=compute.googleapis.com",
+            f"--project={place.project}",
+        )
+        for name, quota in (
+            ("family quota", "CPUS-PER-VM-FAMILY-per-project-region"),
+            ("project quota", "CPUS-ALL-REGIONS-per-project"),
+        )
+    }
+
+
+def machine_family() -> str:
+    """The machines that the runner takes unless told otherwise, as quotas call them: C4D."""
+    return RUNNER_FAMILY.partition("-")[0].upper()
 
 
 def further_questions(place: Place, facts: Facts) -> dict[str, tuple[str, ...]]:
