@@ -41,6 +41,7 @@ resource "google_project_service_identity" "agents" {
 
 # Agents that come into being on request may lack the roles that they get when Google makes them by itself.
 resource "google_project_iam_member" "agents" {
+  #checkov:skip=CKV_GCP_49:these are the roles that Google itself gives to its own agents, and no account of ours has them
   for_each = {
     "batch.googleapis.com"    = "roles/batch.serviceAgent"
     "eventarc.googleapis.com" = "roles/eventarc.serviceAgent"

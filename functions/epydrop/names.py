@@ -25,6 +25,7 @@ REPOSITORY_ARCHIVE = "snapshot/repo.tar.zst"
 LATEST_OUTPUTS = "outputs/latest.json"
 REPORT = "report.html"  # in each set of outputs
 RUN_METADATA = "run_metadata.json"
+OUTPUT_CONFIG = "output_config.yaml"  # within a set of outputs that was asked for beside the experiment's own
 QUALITY = "quality.json"  # within a set of outputs
 ERRORS = "errors/"
 TELEMETRY = "telemetry/"

@@ -60,7 +60,7 @@ def _by_location(reader: Iterator[list[str]], data: Data) -> dict[str, list[Row]
     for number, cells in enumerate(reader, start=2):
         if not cells:  # an empty line
             continue
-        if len(cells) < len(header):
+        if len(cells) < len(header) or any(cell.strip() for cell in cells[len(header) :]):
             raise _bad(f"{data.file}, row {number} has {len(cells)} of {len(header)} columns")
         location = EVERYWHERE if place is None else cells[place].strip()
         found.setdefault(location, []).append(Row(number, cells[date].strip(), cells[value].strip()))

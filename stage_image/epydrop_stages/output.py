@@ -6,12 +6,13 @@ import hashlib
 import json
 import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from epydrop.documents import from_json, to_json
 from epydrop.errors import NotGenuine
-from epydrop.names import LATEST_OUTPUTS, QUALITY, RUN_METADATA, complete_name, manifest_name, tasks_name
+from epydrop.experiment.yaml_writer import write_yaml
+from epydrop.names import LATEST_OUTPUTS, OUTPUT_CONFIG, QUALITY, RUN_METADATA, complete_name, manifest_name, tasks_name
 from epydrop.records import Complete, Manifest
 from epydrop_stages.builder import read_lines
 from epydrop_stages.context import TaskContext
@@ -35,7 +36,7 @@ def run(context: TaskContext) -> bool:
         folder = Path(name)
         work = Digesting(context.told, context.orders, experiment, facts, folder)
         with digesting(context, work, built.points) as digests:
-            outputs = list(suite.report(digests, experiment, facts, folder))
+            outputs = [*suite.report(digests, experiment, facts, folder), *_configuration(context, folder)]
             for _ in digests:  # a suite may stop early; what it did not look at is still verified
                 pass
         quality = _quality(outputs)
@@ -55,6 +56,14 @@ def _built(context: TaskContext) -> Built:
         raise NotGenuine(f"{tasks_name(folder)} is not the task list that the manifest speaks of")
     lines = list(read_lines(data))
     return Built(manifest, lines, points_of(lines, context.orders.missing))
+
+
+def _configuration(context: TaskContext, folder: Path) -> Iterator[Output]:
+    """The configuration of a set that is not the experiment's own, so that it can be asked for again."""
+    if config := context.orders.output_config:
+        path = folder / OUTPUT_CONFIG
+        path.write_bytes(write_yaml(config))
+        yield Output(OUTPUT_CONFIG, path)
 
 
 def _quality(outputs: Sequence[Output]) -> str:

@@ -119,7 +119,9 @@ def sum_of(part: Trajectories, variables: Sequence[str]) -> Floats:
 def _joined(parts: Sequence[Trajectories]) -> Trajectories:
     if len(parts) == 1:
         return parts[0]
-    return replace(parts[0], variables=_Joined(parts), weights=pooled_weights([part.weights for part in parts]))
+    earlier = {name: np.concatenate([(part.earlier or {})[name] for part in parts]) for name in parts[0].earlier or ()}
+    weights = pooled_weights([part.weights for part in parts])
+    return replace(parts[0], variables=_Joined(parts), weights=weights, earlier=earlier)
 
 
 def _shape(part: Trajectories) -> tuple[str, str, int, tuple[str, ...]]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from epydrop.documents import from_json
 from epydrop.experiment import Experiment
-from epydrop.names import PINNED_COMMIT, RESOLVED_EXPERIMENT, Stage, tasks_name
+from epydrop.names import OUTPUT_CONFIG, PINNED_COMMIT, RESOLVED_EXPERIMENT, Stage, tasks_name
 from epydrop.records import Manifest, PinnedCommit
 from epydrop_stages.context import TaskContext
 from epydrop_stages.gaps import explained
@@ -96,22 +96,32 @@ def run_metadata(context: TaskContext, experiment: Experiment, facts: RunFacts, 
             "run_url": context.told.run_url,
         },
         "source": _source(context, experiment),
+        "output_config": orders.output_config,
         "reproduce": list(facts.reproduce),
     }
     return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n"
 
 
 def _reproduce(context: TaskContext, experiment: Experiment) -> list[str]:
-    """The commands: the file as it was dropped, with the seed that it may have left open."""
+    """The commands: the file as it was dropped, with the seed that it may have left open; other outputs, if any."""
     dropped = next((info.name for info in context.store.list("dropped/")), RESOLVED_EXPERIMENT)
     url = context.told.run_url.rstrip("/") + "/" + dropped
     settings = ["--set", f"seed={experiment.seed}"]
     if source := _source(context, experiment):
         settings += ["--set", f"source.ref={source['commit']}"]
+    asked = context.orders.output_config
+    config = f"{context.told.run_url.rstrip('/')}/{context.orders.outputs}{OUTPUT_CONFIG}"
     if url.startswith("file://"):
-        return [_command("epydrop", "run", url.removeprefix("file://"), *settings)]
+        run = _command("epydrop", "run", url.removeprefix("file://"), *settings)
+        return [run, _outputs_again(config.removeprefix("file://"))] if asked else [run]
     name = dropped.rsplit("/", 1)[-1]
-    return [_command("gcloud", "storage", "cp", url, name), _command("epydrop", "run", name, *settings)]
+    runs = [_command("gcloud", "storage", "cp", url, name), _command("epydrop", "run", name, *settings)]
+    fetch = _command("gcloud", "storage", "cp", config, OUTPUT_CONFIG)
+    return [*runs, fetch, _outputs_again(OUTPUT_CONFIG)] if asked else runs
+
+
+def _outputs_again(config: str) -> str:
+    return _command("epydrop", "rerun-output", "latest", "--config", config)
 
 
 def _command(*words: str) -> str:

@@ -32,7 +32,8 @@ class Trajectories:
     """Simulations of one kind ('simulation', 'calibration' or 'projection'); ``scenario`` tells projections apart.
 
     ``dates`` has shape (days,), each array of ``variables`` (simulations, days) in people, ``weights``
-    (simulations,) with sum 1.
+    (simulations,) with sum 1. ``earlier``: transition -> shape (simulations,), the people who made it before the first
+    date, where simulations begin at dates of their own.
     """
 
     kind: str
@@ -40,6 +41,7 @@ class Trajectories:
     variables: Mapping[str, Floats]
     weights: Floats
     scenario: str = ""
+    earlier: Mapping[str, Floats] | None = None
 
 
 @dataclass(frozen=True)

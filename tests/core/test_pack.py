@@ -218,5 +218,6 @@ def test_a_folder_that_is_too_large_is_refused_before_it_is_read(folder):
 )
 def test_what_is_no_experiment_file_is_refused(tmp_path, name, expected):
     """By its name, or because it is not there."""
+    (tmp_path / "flu.json").write_text("{}")
     with pytest.raises(BadInput, match=expected):
         pack(tmp_path / name)

@@ -78,6 +78,7 @@ def test_a_file_without_locations_is_for_the_only_population(tmp_path):
         ('date,location,value\n"2026', "data: file: 'c.csv' is no CSV: unexpected end of data"),
         ("", "data: file: 'c.csv' is empty"),
         ("date,location,value\n2026-01-10,MA\n", "data: file: c.csv, row 2 has 2 of 3 columns"),
+        ("date,location,value\n2026-01-10,MA,1,160\n", "data: file: c.csv, row 2 has 4 of 3 columns"),
         ("date,loc,value\n", "data: location_column: 'c.csv' has no column 'location'"),
         ("date,date,location,value\n", "data: date_column: the column 'date' stands in 'c.csv' more than once"),
         (

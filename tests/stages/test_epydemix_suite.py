@@ -16,6 +16,7 @@ from stage_run import StageRun, experiment_in
 from epydrop.experiment import read_experiment
 from epydrop.experiment.pack import pack
 from epydrop_stages.pools import weighted_quantiles
+from epydrop_stages.suites.epydemix.checks import problems_and_warnings, scenario_problems
 from epydrop_stages.suites.epydemix.describe import derived
 from epydrop_stages.suites.epydemix.model import Work, prepare
 from epydrop_stages.suites.epydemix.populations import Populations
@@ -230,3 +231,55 @@ def test_the_examples_are_built(name, tmp_path, request):
 
     assert read_experiment(text.encode(), dropped, name).exp_id == name
     assert run.build() == 0
+
+
+SOUND = {
+    "model": {"type": "SIR"},
+    "population": {"name": "Island", "contact_layers": ["home", "school"]},
+    "parameters": {"transmission_rate": 0.3, "recovery_rate": 0.2},
+    "simulation": {"start_date": "2026-01-01", "end_date": "2026-03-01"},
+}
+CLOSED = {"layer": "school", "start_date": "2026-01-10", "end_date": "2026-01-20", "reduction": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {"interventions": [{**CLOSED, "layer": "schol"}]},
+            "the population has no layer 'schol' (did you mean 'school'?)",
+        ),
+        ({"interventions": [{**CLOSED, "layer": "office"}]}, "there are home, school and all"),
+        (
+            {"interventions": [{**CLOSED, "start_date": "2026-01-30"}]},
+            "ends on 2026-01-20, before it starts on 2026-01-30",
+        ),
+        ({"population": {"size": -5}}, "population.size is -5"),
+        (
+            {"calibration": {"priors": {"x": {"low": 0.8, "high": 0.3}}}},
+            "x goes from 0.8 to 0.3: low must be below high",
+        ),
+        ({"calibration": {"num_particles": 0}}, "num_particles is 0, and must be 1 or more"),
+        ({"calibration": {"strategy": "smc"}, "projection": {"n_simulations": 0}}, "n_simulations is 0"),
+    ],
+)
+def test_what_would_fail_late_or_do_nothing_is_told_early(changes, expected):
+    """In the words of the file, not of whatever fails at last."""
+    problems, _ = problems_and_warnings({**SOUND, **changes}, [])
+
+    assert any(expected in str(problem) for problem in problems)
+
+
+def test_scenarios_change_only_what_is_there():
+    """A scenario without effect would be printed beside the other with the same numbers."""
+    config = {**SOUND, "calibration": {}, "projection": {}}
+    scenarios = {"closed": {"interventions": [{**CLOSED, "layer": "schol"}]}}
+
+    (problem,) = scenario_problems(config, scenarios)
+
+    assert "scenarios: closed: interventions[0]: the population has no layer 'schol'" in str(problem)
+
+
+def test_a_sound_configuration_has_no_problem():
+    """What is told above is told of nothing else."""
+    assert problems_and_warnings({**SOUND, "interventions": [CLOSED, {**CLOSED, "layer": "all"}]}, [])[0] == []

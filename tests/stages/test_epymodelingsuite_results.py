@@ -146,7 +146,7 @@ def test_dates_before_a_sampled_start_are_left_out():
     dates = list(pd.date_range("2024-10-05", periods=4, freq="W-SAT"))
     late = {"date": dates, "S_total": np.array([0, 90, 80, 70]), "I_total": np.array([0, 10, 20, 30])}
     early = {"date": dates, "S_total": np.array([95, 90, 85, 80]), "I_total": np.array([5, 10, 15, 20])}
-    counted = {"S_to_I_total": np.zeros(4), "S_0-4": np.zeros(4), "cases": np.arange(4.0)}
+    counted = {"S_to_I_total": np.array([5.0, 1.0, 1.0, 1.0]), "S_0-4": np.zeros(4), "cases": np.arange(4.0)}
     results = CalibrationResults(
         posterior_distributions={0: pd.DataFrame({"x": [1.0]}), 1: pd.DataFrame({"x": [2.0, 3.0]})},
         weights={0: np.array([1.0]), 1: np.array([1.0, 3.0])},
@@ -163,6 +163,7 @@ def test_dates_before_a_sampled_start_are_left_out():
     assert projection.dates.astype(str).tolist() == ["2024-10-12", "2024-10-19", "2024-10-26"]
     assert set(projection.variables) == {"S_total", "I_total", "S_to_I_total", "cases"}
     assert projection.variables["I_total"].tolist() == [[10, 20, 30], [10, 15, 20]]
+    assert projection.earlier["S_to_I_total"].tolist() == [5.0, 5.0]
     assert (found.posterior.values["x"].tolist(), found.posterior.weights.tolist()) == ([2.0, 3.0], [0.25, 0.75])
     assert (found.population, found.contacts, found.observed) == (100.0, 1.5, data)
 

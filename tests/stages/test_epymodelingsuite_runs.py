@@ -389,6 +389,10 @@ WRONG = {
         changed("modelset", "      beta:", "      gamma: {prior: {name: uniform, args: [0, 1]}}\n      beta:"),
         ("modelset.yaml", 14, "Parameters in modelset not defined in base model: ['gamma']"),
     ),
+    "a key with a slip of the pen": (
+        changed("output", "output:", "output:\n  quantile: {}"),
+        ("output.yaml", 2, "output.quantile: the package knows no such key"),
+    ),
     "a parameter that nobody sets": (
         changed("basemodel", "mu: {type: scalar, value: 0.4}", "mu: {type: calibrated}"),
         ("basemodel.yaml", 21, "is 'calibrated', and the modelset does not say how"),

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 import small_forecast as small
+from pydantic import BaseModel, Field
 from small_forecast import CONFIG, an_experiment, found_in
 from stage_run import StageRun
 
@@ -19,8 +20,9 @@ from epydrop_stages.suites import epymodelingsuite
 from epydrop_stages.suites.epymodelingsuite import package
 from epydrop_stages.suites.epymodelingsuite.agreement import disagreements
 from epydrop_stages.suites.epymodelingsuite.configuration import find, kind_of
-from epydrop_stages.suites.epymodelingsuite.describe import varied
+from epydrop_stages.suites.epymodelingsuite.describe import describe, varied
 from epydrop_stages.suites.epymodelingsuite.observed import DataFile
+from epydrop_stages.suites.epymodelingsuite.unknown_keys import unknown_keys
 
 
 def told(error):
@@ -252,3 +254,43 @@ def test_data_that_would_be_compared_wrongly_are_told(tmp_path, text, words):
 
     assert words in told(caught)[0]
     assert told(caught)[0].startswith("m.yaml:5:5: ")
+
+
+def test_what_the_package_would_fill_in_is_no_gap_in_the_description(tmp_path):
+    """A time step that nobody wrote; and a sampled start is a number of days."""
+    texts = {**CONFIG, "b.yml": small.BASEMODEL.replace(", delta_t: 1.0", "")}
+
+    found = describe(found_in(tmp_path, texts))
+
+    assert found.words == "small, calibrated to 2025-01-25, steps of 1.0 days"
+    assert found.units["start_date"].startswith("days after 20")
+
+
+class Inner(BaseModel):
+    """A part of a schema that has a name of its own for a key."""
+
+    deep: int = Field(0, alias="depth")
+
+
+class Outer(BaseModel):
+    """A schema, as the package has them."""
+
+    known: int = 0
+    inner: Inner = Inner()
+    many: list[Inner] = []
+    by_name: dict[str, Inner] = {}
+
+
+def test_keys_that_nothing_reads_are_found_wherever_they_stand():
+    """In lists and mappings too; names that people choose are no keys."""
+    document = {
+        "known": 1,
+        "knowm": 2,
+        "inner": {"depth": 1, "dept": 2},
+        "many": [{"depth": 1}, {"length": 2}],
+        "by_name": {"mine": {"depht": 3}},
+    }
+
+    found = [".".join(map(str, path)) for path, _ in unknown_keys(document, Outer.model_validate(document))]
+
+    assert found == ["knowm", "inner.dept", "many.1.length", "by_name.mine.depht"]

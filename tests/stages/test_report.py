@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree as ET
 
@@ -134,6 +135,36 @@ def test_forecasts_are_in_the_terms_of_the_data(forecast):
     assert "as now" in words
     assert "closed" in words
     assert "fitted until" in words
+
+
+def test_forecasts_that_begin_at_different_dates_stand_under_their_own(tmp_path):
+    """The data of one location may end weeks before those of another."""
+    run = forecast_run(tmp_path / "run", STATES[:2], chains=1, simulations=20)
+    whole = run.compute
+
+    def late(key, rng):
+        result = whole(key, rng)
+        seen = result.observed
+        if key.location.endswith("Alabama"):
+            fitted = seen.fitted.copy()
+            fitted[np.flatnonzero(fitted)[-2:]] = False
+            result = replace(result, observed=replace(seen, fitted=fitted))
+        return result
+
+    run.compute = late
+    assert run.write().publish() == 0
+
+    text = run.output("report.html").decode()
+    days = re.findall(r'<th class="n">(\d{4}-\d\d-\d\d)</th>', text)
+    rows = re.findall(r'<tr><td rowspan="1">.*?</tr>', text, re.DOTALL)
+    filled = [
+        [bool(cell.strip()) for cell in re.findall(r'<td class="n">(.*?)</td>', row, re.DOTALL)[1:]] for row in rows
+    ]
+    assert days == sorted(set(days))
+    assert len(days) > 4
+    assert [len(cells) for cells in filled] == [len(days)] * 2
+    assert [sum(cells) for cells in filled] == [4, 4]
+    assert filled[0] != filled[1]
 
 
 def test_a_page_says_how_to_get_the_same_numbers(forecast):

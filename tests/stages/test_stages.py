@@ -9,6 +9,7 @@ import random
 
 import pandas as pd
 import pytest
+from ruamel.yaml import YAML
 from stage_run import CALIBRATED, INPUTS, KEYS, OUTPUTS, RESULTS, RUN_ID, SIR, StageRun, signing_keys
 
 from epydrop.documents import from_json
@@ -73,6 +74,19 @@ def test_a_run_publishes_tables_report_and_the_mark_last(computed):
     assert json.loads(computed.store.read("run_metadata.json"))["counts"] == {"tasks": 4, "succeeded": 4, "missing": 0}
     newest = max(computed.store.list(OUTPUTS), key=lambda info: info.generation)
     assert newest.name == f"{OUTPUTS}complete.json"
+
+
+def test_another_set_of_outputs_says_how_to_get_it_again(computed):
+    """Its configuration lies in it, and the commands ask for it."""
+    config = {"outputs": {"quantiles": [0.4, 0.5, 0.6]}}
+
+    assert computed.publish(outputs="outputs/again/", output_config=config) == 0
+
+    assert YAML(typ="safe").load(computed.store.read("outputs/again/output_config.yaml")) == config
+    metadata = json.loads(computed.store.read("run_metadata.json"))
+    assert metadata["output_config"] == config
+    assert metadata["reproduce"][1].startswith("epydrop rerun-output latest --config ")
+    assert "rerun-output" in computed.store.read("outputs/again/report.html").decode()
 
 
 def test_tables_agree_in_both_formats_and_make_sense(computed):

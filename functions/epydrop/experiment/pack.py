@@ -30,6 +30,8 @@ def pack(path: Path, settings: Sequence[str] = ()) -> tuple[str, bytes]:
     if path.is_dir():
         name = f"{path.resolve().name}.zip"
         return name, _bundle(name, path, _zipped(_all_below(path), path), settings)
+    if not path.exists():
+        raise BadInput(Problem("cannot be read: No such file or directory", str(path)))
     if not path.name.endswith(names.EXPERIMENT_SUFFIXES):
         raise BadInput(Problem("expected a folder, or a file that ends in .yaml, .yml or .zip", str(path)))
     data = _read(path)

@@ -80,7 +80,8 @@ def _outcome(pool: Pool, part: Trajectories, description: Description) -> Outcom
     infectious = [name for name in description.infectious if name in part.variables]
     infected = peak = day = None
     if infections:
-        infected = interval(sum_of(part, infections).sum(axis=1) / pool.first.population, part.weights)
+        before = sum((part.earlier or {}).get(name, 0.0) for name in infections)
+        infected = interval((before + sum_of(part, infections).sum(axis=1)) / pool.first.population, part.weights)
     if infectious:
         agents = sum_of(part, infectious)
         days = part.dates[agents.argmax(axis=1)].astype("datetime64[D]").astype(float)

@@ -18,13 +18,15 @@ def section(material: Material) -> Section | None:
         return None
     small = material.facts.draws_small
     forecasts = [point for point in drawn if point.forecasts]
+    days = sorted({day for point in forecasts for forecast in point.forecasts for day, *_ in forecast.ahead})
     data = {
         "points": [_point(material, point) for point in drawn],
         "small": small,
         "not_shown": len(material.points) - len(drawn),
         "count": len(material.points),
         "index": [_row(material, point) for point in forecasts],
-        "ahead": max((len(f.ahead) for point in forecasts for f in point.forecasts), default=0),
+        "days": days,
+        "many_ends": len({forecast.last[0] for point in forecasts for forecast in point.forecasts}) > 1,
         "label": forecasts[0].forecasts[0].label if forecasts else "",
         "scenarios": [name for name in material.scenarios if name],
         "has_held_back": bool(material.quality.scores),
@@ -54,7 +56,7 @@ def _row(material: Material, point: PointSummary) -> dict[str, Any]:
     return {
         "anchor": _anchor(point),
         "title": material.label(point),
-        "forecasts": point.forecasts,
+        "forecasts": [(each, {day: values for day, *values in each.ahead}) for each in point.forecasts],
         "severity": _severity(material, point),
         "words": "; ".join(finding.sentence for finding in _findings(material, point)),
     }

@@ -84,8 +84,8 @@ def _tiles(material: Material) -> Iterator[tuple[str, str]]:
         yield count(len(material.points)), "points"
     if material.experiment.tasks.chains > 1:
         yield str(material.experiment.tasks.chains), "chains a point"
-    start = next((forecast.last[0] for point in material.points for forecast in point.forecasts), None)
-    if start is not None:
-        yield str(start), "fitted until"
+    ends = {forecast.last[0] for point in material.points for forecast in point.forecasts}
+    if ends:
+        yield str(max(ends)), "fitted until" if len(ends) == 1 else f"fitted until, the first location {min(ends)}"
     if facts.totals.get("records_read"):
         yield duration(facts.totals["cpu_seconds"]), "processor time"

@@ -79,9 +79,14 @@ def problems_and_warnings(
 def scenario_problems(config: Config, scenarios: Mapping[str, Config]) -> Iterator[Problem]:
     """What is wrong with the projection and its scenarios, beyond what is wrong with the configuration itself."""
     known = {*validate_config(config)["errors"]}
-    odd = [("model: projection", message) for message in _odd_changes(config.get("projection") or {})]
-    for name, overlay in scenarios.items():
-        odd += [(f"scenarios: {name}", message) for message in _odd_changes(overlay)]
+    layers = (config.get("population") or {}).get("contact_layers")
+    overlays = {"model: projection": config.get("projection") or {}}
+    overlays |= {f"scenarios: {name}": overlay for name, overlay in scenarios.items()}
+    odd = [
+        (place, message)
+        for place, overlay in overlays.items()
+        for message in (*_odd_changes(overlay), *_without_a_layer(overlay, layers))
+    ]
     if not odd:
         for name, changed in scenario_configs(config, scenarios):
             place = f"scenarios: {name}" if name else "model: projection"
@@ -113,7 +118,7 @@ def read_files(config: Config, workspace: Path) -> tuple[dict[str, bytes], list[
                 Problem(
                     f"model: {place}: there is no file {name!r}",
                     FILE,
-                    hint="drop a .zip bundle that holds it, or let `epydrop submit` pack it",
+                    hint="drop a .zip bundle that holds it, or let epydrop pack it",
                 )
             )
         else:
@@ -144,6 +149,8 @@ def _odd_changes(config: Config) -> Iterator[str]:
                 yield f"{place} must be a mapping with {', '.join(keys)}"
                 continue
             yield from (f"{place}: {key} is missing" for key in keys if key not in change)
+            if str(change.get("start_date", "")) > str(change.get("end_date", "~")):
+                yield f"{place}: it ends on {change['end_date']}, before it starts on {change['start_date']}"
             for key in change:
                 if key not in keys:
                     close = difflib.get_close_matches(str(key), keys, n=1)
@@ -158,7 +165,33 @@ def _contradictions(config: Config, varied: Iterable[str]) -> Iterator[str]:
     calibration = config.get("calibration") or {}
     if calibration.get("distance") == "ae":
         yield "calibration.distance 'ae' is one number per day, and a calibration needs a single one; use 'mae'"
-    if config.get("projection") and not calibration:
+    projection = config.get("projection") or {}
+    for section, name in ((calibration, "num_particles"), (projection, "n_simulations")):
+        if isinstance(count := section.get(name), int) and count < 1:
+            yield f"{name} is {count}, and must be 1 or more"
+    if isinstance(size := population.get("size"), int | float) and size <= 0:
+        yield f"population.size is {size}, and must be a number of people"
+    yield from _without_a_layer(config, population.get("contact_layers"))
+    for name, prior in (calibration.get("priors") or {}).items():
+        if isinstance(prior, dict) and _is_empty(prior.get("low"), prior.get("high")):
+            yield f"calibration.priors.{name} goes from {prior['low']} to {prior['high']}: low must be below high"
+    if projection and not calibration:
         yield "projection needs a calibration to draw its parameters from"
     for name in sorted(set(calibration.get("priors") or {}) & {path.removeprefix("parameters.") for path in varied}):
         yield f"parameters.{name} is varied by tasks and has a prior; the calibration would overwrite it"
+
+
+def _without_a_layer(config: Config, layers: object) -> Iterator[str]:
+    """Interventions on contacts that the population does not have."""
+    if not isinstance(layers, list):
+        return
+    for position, change in enumerate(config.get("interventions") or []):
+        layer = change.get("layer") if isinstance(change, dict) else None
+        if isinstance(layer, str) and layer not in (*layers, "all"):
+            close = difflib.get_close_matches(layer, layers, n=1)
+            hint = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(map(str, layers))} and all"
+            yield f"interventions[{position}]: the population has no layer '{layer}' ({hint})"
+
+
+def _is_empty(low: object, high: object) -> bool:
+    return isinstance(low, int | float) and isinstance(high, int | float) and low >= high

@@ -80,7 +80,9 @@ def report(
 
 
 def warnings(experiment: Experiment) -> list[str]:
-    """What is allowed, but perhaps not meant: settings that are not used."""
+    """What is allowed, but perhaps not meant: settings that are not used, and forecasts from data of another day."""
+    from epydrop_stages.suites.epymodelingsuite.notes import notes  # noqa: PLC0415 - needs the package
+
     found = []
     configuration = find(experiment, Path.cwd())
     if (seed := configuration.basemodel.at("model", "random_seed")) is not None:
@@ -88,7 +90,7 @@ def warnings(experiment: Experiment) -> list[str]:
     path = ("modelset", "calibration", "projection", "generation_number")
     if configuration.modelset and configuration.modelset.at(*path) is not None and package.is_first():
         found.append("generation_number of the projection is not used: the package draws from the last generation")
-    return found
+    return [*found, *notes(configuration, Path.cwd())]
 
 
 def versions() -> dict[str, str]:

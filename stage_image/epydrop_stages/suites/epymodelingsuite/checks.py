@@ -19,6 +19,7 @@ from epydrop.experiment.data_files import name_fault, named_paths
 from epydrop_stages.suites.epymodelingsuite.agreement import disagreements
 from epydrop_stages.suites.epymodelingsuite.configuration import Configuration, Part
 from epydrop_stages.suites.epymodelingsuite.package import NAME
+from epydrop_stages.suites.epymodelingsuite.unknown_keys import misspelled
 
 Steps = tuple[str | int, ...]
 
@@ -55,6 +56,8 @@ def validated(configuration: Configuration, folder: Path) -> Configs:
             found[part.kind] = read(part)
         except BadInput as error:
             problems.extend(error.problems)
+        else:
+            problems.extend(misspelled(part, found[part.kind]))
     if not problems:
         configs = Configs(*(found.get(kind) for kind in _KINDS))
         problems.extend(disagreements(configuration))
@@ -68,7 +71,7 @@ def output_config(configuration: Configuration) -> Any:
     """The output configuration in the package's own class. Raises BadInput if it does not fit the others."""
     found = {part.kind: read(part) for part in configuration}
     configs = Configs(*(found.get(kind) for kind in _KINDS))
-    problems = list(cross_checked(configuration, configs))
+    problems = [*misspelled(configuration.output, configs.output), *cross_checked(configuration, configs)]
     if problems:
         raise BadInput(*problems)
     return configs.output

@@ -20,7 +20,8 @@ def as_result(made: Made) -> Result:
 
     A weekly transition is the sum over the week that ends on its date, a compartment its value at that date. Where the
     start was sampled, the package fills the time before it with zeros; only dates on which every simulation runs are
-    taken. Of a calibration the fitted variable alone is known, at the dates of the data.
+    taken, and what was counted before them is summed up. Of a calibration the fitted variable alone is known, at the
+    dates of the data.
     """
     calibrated = made.kind == CALIBRATION
     found = _calibrated(made) if calibrated else _simulated(made.output.results.trajectories)
@@ -64,6 +65,7 @@ def _projected(scenario: str, runs: Sequence[Mapping[str, Any]], target: str) ->
         {name: values[:, begun] for name, values in stacked.items()},
         _equal(len(runs)),
         scenario,
+        {name: stacked[name][:, ~begun].sum(axis=1) for name in names if "_to_" in name},
     )
 
 

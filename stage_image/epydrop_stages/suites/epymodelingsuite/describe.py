@@ -12,6 +12,7 @@ from epydrop_stages.description import Description, Prior
 from epydrop_stages.suites.epymodelingsuite.configuration import Configuration
 
 START = "start_date"
+_STEP = 1.0  # days; the package's default
 _TOTAL = "_total"  # epydemix's name for all age groups together
 
 
@@ -36,12 +37,13 @@ def describe(configuration: Configuration) -> Description:
     mediated = [each for each in model["transitions"] if each["type"] == "mediated"]
     name = model.get("name") or "model"
     return Description(
-        words=f"{name}, {span['start_date']} to {span['end_date']}, steps of {span['delta_t']} days",
+        words=f"{name}, {span['start_date']} to {span['end_date']}, steps of {span.get('delta_t', _STEP)} days",
         document="\n".join(part.text.decode() for part in configuration),
         compartments=[f"{each['id']}{_TOTAL}" for each in model["compartments"]],
         infectious=list(dict.fromkeys(f"{each['mediator']}{_TOTAL}" for each in mediated)),
         infections=list(dict.fromkeys(f"{each['source']}_to_{each['target']}{_TOTAL}" for each in mediated)),
         priors=dict(_priors(configuration)),
+        units=_units(configuration),
     )
 
 
@@ -55,6 +57,12 @@ def varied(configuration: Configuration) -> dict[str, str]:
     found = {f"parameters.{name}": "number" for name in parameters if name != START}
     found |= {f"compartments.{name}": "number" for name in compartments}
     return {**found, START: "text"} if START in parameters else found
+
+
+def _units(configuration: Configuration) -> dict[str, str]:
+    """A calibrated start date is a number of days."""
+    start = configuration.modelset.at("modelset", "calibration", START) if configuration.modelset else None
+    return {START: f"days after {start['reference_date']}"} if start else {}
 
 
 def _priors(configuration: Configuration) -> Iterator[tuple[str, Prior]]:

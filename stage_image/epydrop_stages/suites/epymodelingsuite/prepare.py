@@ -16,6 +16,7 @@ from epydrop_stages.results import Observations
 from epydrop_stages.suites import Task
 from epydrop_stages.suites.epymodelingsuite.checks import Configs, validated
 from epydrop_stages.suites.epymodelingsuite.configuration import Configuration
+from epydrop_stages.suites.epymodelingsuite.describe import describe
 from epydrop_stages.suites.epymodelingsuite.differences import with_known_strategy
 from epydrop_stages.suites.epymodelingsuite.hub import problems_of_outputs
 from epydrop_stages.suites.epymodelingsuite.observed import DataFile
@@ -42,6 +43,7 @@ def prepared_tasks(configuration: Configuration, seed: int, folder: Path) -> Ite
         raise BadInput(*problems)
     outputs = [with_known_strategy(output) for output in _built(configs)]
     try_out(outputs, configuration.basemodel)
+    describe(configuration)  # the output stage will: what it stumbles over is told before anything is spent
     yield from tasks_of(outputs, configs, seed, observed)
 
 
