@@ -10,14 +10,20 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
+from jinja2 import Environment, PackageLoader
 from PIL import Image
 from support.made_up_epidemics import STATES, forecast_run, sweep_run
 
 from epydrop.documents import from_json
 from epydrop.records import Complete
+from epydrop_stages.description import Description
+from epydrop_stages.pools import Pool
 from epydrop_stages.report.figures.style import DPI
 from epydrop_stages.report.figures.timeline import without_pauses
 from epydrop_stages.report.pictures import point_name, safe_name
+from epydrop_stages.report.summaries import PointSummary, outcomes_of
+from epydrop_stages.report.words import FILTERS
+from epydrop_stages.results import Result, Trajectories
 from epydrop_stages.tries import Try
 
 FAILED = {5: ("out_of_memory", "MemoryError", "could not allocate 2.1 GiB"), 6: ("timed_out", "", "")}
@@ -165,6 +171,30 @@ def test_forecasts_that_begin_at_different_dates_stand_under_their_own(tmp_path)
     assert [len(cells) for cells in filled] == [len(days)] * 2
     assert [sum(cells) for cells in filled] == [4, 4]
     assert filled[0] != filled[1]
+
+
+@pytest.mark.parametrize(
+    ("infectious", "words"),
+    [
+        ([[1, 5, 2], [1, 6, 2]], "<b>2026-01-02</b>"),
+        ([[1, 5, 9], [1, 6, 9]], "after 2026-01-03"),
+        ([[9, 5, 2], [9, 5, 2], [1, 6, 9]], "or later"),
+    ],
+)
+def test_a_peak_that_is_still_to_come_is_not_dated(infectious, words):
+    """A projection that ends while the epidemic grows knows only that the peak is later."""
+    days = np.arange("2026-01-01", "2026-01-04", dtype="datetime64[D]")
+    weights = np.full(len(infectious), 1 / len(infectious))
+    part = Trajectories("projection", days, {"I_total": np.array(infectious, float)}, weights)
+    pool = Pool("here", {}, [(None, Result((part,), 100.0, 1.0))])
+
+    (outcome,) = outcomes_of(pool, [part], Description(infectious=["I_total"]))
+    point = PointSummary(0, "here", {}, outcomes=[outcome])
+    data = {"rows": [(point, outcome)], "count": 1, "more": 0, "fold": False, "paths": [], "derived": [], "units": {}}
+
+    environment = Environment(loader=PackageLoader("epydrop_stages.report"), autoescape=True)
+    environment.filters.update(FILTERS, place=str, short=str)
+    assert words in environment.get_template("outcomes.html.j2").render(data=data)
 
 
 def test_a_page_says_how_to_get_the_same_numbers(forecast):

@@ -14,10 +14,20 @@ from epydrop_stages.report.curves import Fan, main_parts
 from epydrop_stages.report.intervals import Interval, interval
 from epydrop_stages.report.marginals import Estimate
 from epydrop_stages.report.pictures import Picture
-from epydrop_stages.results import Trajectories
+from epydrop_stages.results import Floats, Trajectories
 
 _NEXT = 4  # dates of a forecast that its summary tells
 _MEDIAN, _LOW, _HIGH = 3, 0, 6  # rows of a fan's bands
+
+
+@dataclass(frozen=True)
+class PeakDay:
+    """When most were infectious: median and 95 % bounds; ``growing`` is the share of simulations that end with it."""
+
+    median: np.datetime64
+    low: np.datetime64
+    high: np.datetime64
+    growing: float
 
 
 @dataclass(frozen=True)
@@ -27,7 +37,7 @@ class Outcome:
     scenario: str
     infected: Interval | None
     peak: Interval | None
-    peak_day: np.datetime64 | None
+    peak_day: PeakDay | None
 
 
 @dataclass(frozen=True)
@@ -84,10 +94,16 @@ def _outcome(pool: Pool, part: Trajectories, description: Description) -> Outcom
         infected = interval((before + sum_of(part, infections).sum(axis=1)) / pool.first.population, part.weights)
     if infectious:
         agents = sum_of(part, infectious)
-        days = part.dates[agents.argmax(axis=1)].astype("datetime64[D]").astype(float)
         peak = interval(agents.max(axis=1), part.weights)
-        day = np.datetime64(round(interval(days, part.weights).median), "D")
+        day = _peak_day(agents, part)
     return Outcome(part.scenario, infected, peak, day)
+
+
+def _peak_day(agents: Floats, part: Trajectories) -> PeakDay:
+    at = agents.argmax(axis=1)
+    found = interval(part.dates[at].astype("datetime64[D]").astype(float), part.weights)
+    median, low, high = (np.datetime64(round(day), "D") for day in (found.median, found.low, found.high))
+    return PeakDay(median, low, high, float(part.weights[at == len(part.dates) - 1].sum()))
 
 
 def forecasts_of(fans: Sequence[Fan]) -> list[Forecast]:
