@@ -274,7 +274,7 @@ def stage_to_resume(it: Situation, retry: Retry) -> Stage:
 def new_round(run: Run, stage: Stage) -> Run:
     """Fresh folders for what is computed again, so that old and new results can never mix."""
     number = run.round + 1
-    fresh = replace(run, round=number, results=artifacts_folder(Stage.RUNNER, number), published="")
+    fresh = replace(run, round=number, results=artifacts_folder(Stage.RUNNER, number), published="", quality="")
     if stage is Stage.BUILDER:
         return replace(
             fresh, inputs=artifacts_folder(Stage.BUILDER, number), tasks=None, missing=Indices(), locations={}

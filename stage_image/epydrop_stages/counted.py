@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from epydrop.errors import EpydropError, NotThere
+from epydrop.errors import NotThere
 from epydrop.ports import ObjectInfo, ObjectStore
 from epydrop_stages.usage import Usage
 
@@ -60,7 +60,7 @@ class CountedStore:
 
     def _fetched(self, names: Iterable[str], limit: int) -> Iterator[tuple[str, bytes]]:
         for name in names:
-            with suppress(EpydropError), self._store.open_read(name) as stream:
+            with suppress(Exception), self._store.open_read(name) as stream:
                 limit -= stream.seek(0, io.SEEK_END)
                 if limit < 0:
                     return

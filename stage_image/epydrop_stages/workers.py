@@ -211,6 +211,8 @@ def _serve(pipe: Connection, others: Sequence[Connection], open_work: OpenWork, 
             told: bytes | Failure = pickle.dumps(work.answer(question, fetched))
         except Exception as error:  # noqa: BLE001 - told to the stage, which raises it there
             told = Failure.of(error)
+        except SystemExit as error:  # at once: the thread that waits for the next question would keep the process
+            os._exit(error.code if isinstance(error.code, int) else ExitCode.BUG)
         usage.workers_mib = own_peak_mib() - shared_mib
         try:
             pipe.send((told, usage.take()))

@@ -174,6 +174,9 @@ def test_packing_never_writes_over_the_experiment(epydrop: Command) -> None:
     file = epydrop.file(SWEEP, "sweep.yaml")
 
     assert "already what can be dropped" in epydrop("pack", file, "--set", "seed=8", code=64)
+    epydrop.file(SWEEP, "weekly/experiment.yaml")
+    assert "would be packed the next time" in epydrop("pack", "weekly", "--to", "weekly", code=64)
+    assert "cannot be written" in epydrop("pack", "weekly", "--to", "no/such/folder.zip", code=64)
     assert (epydrop.folder / file).read_text() == SWEEP
 
 

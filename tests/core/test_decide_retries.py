@@ -62,6 +62,15 @@ def test_a_retry_that_goes_to_the_runner_changes_what_was_asked_for() -> None:
     assert (orders.resources.memory_mib, orders.resources.spot) == (12_000, True)
 
 
+def test_a_new_round_has_no_verdict_yet() -> None:
+    """What the checks said was said of outputs that are no longer the run's."""
+    run = a_run(Phase.SUCCEEDED, published="outputs/1/", quality="pass")
+
+    begun = decided(run, facts_of(run, DONE), kick(RetryRequested, from_stage=Stage.RUNNER)).run
+
+    assert (begun.published, begun.quality) == ("", "")
+
+
 def test_another_image_is_for_all_stages_that_are_still_to_come() -> None:
     """One reads what the other wrote; memory and time are each stage's own."""
     run = a_run(Phase.FAILED, seen(an_attempt(Stage.RUNNER)), missing=FOUR)

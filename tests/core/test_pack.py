@@ -192,6 +192,24 @@ def test_what_is_hidden_and_what_runs_left_stays_behind(folder):
     assert pack(folder)[1] == first
 
 
+def test_links_are_followed_and_those_that_lead_back_are_not(folder, tmp_path_factory):
+    """Data may lie on another disk."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "more.csv").write_bytes(CASES)
+    (folder / "linked").symlink_to(elsewhere)
+    (folder / "data" / "back").symlink_to(folder)
+
+    assert set(unpacked(pack(folder)[1])) == {"experiment.yaml", "data/cases.csv", "linked/more.csv"}
+
+
+def test_a_link_to_nothing_is_told(folder):
+    """By its name, before anything is read."""
+    (folder / "lost.csv").symlink_to(folder / "nothing")
+
+    with pytest.raises(BadInput, match=r"lost.csv: cannot be read"):
+        pack(folder)
+
+
 def test_a_folder_without_an_experiment_is_refused(tmp_path):
     """With the name that is expected."""
     (tmp_path / "flu.yaml").write_bytes(EXPERIMENT)

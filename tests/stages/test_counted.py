@@ -68,3 +68,16 @@ def test_what_is_not_there_is_missed_when_it_is_opened(store):
     with pytest.raises(NotThere):
         read(fetched, "nothing")
     assert read(fetched, "c") == b"c" * SIZE
+
+
+def test_what_cannot_be_held_is_read_when_it_is_opened(store, monkeypatch):
+    """Memory that is short now may be there then; if not, it is missed where it is needed."""
+
+    def short(name):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FileObjectStore, "open_read", lambda self, name: short(name))
+        fetched = store.fetch("abc", 10 * SIZE)
+
+    assert read(fetched, "b") == b"b" * SIZE

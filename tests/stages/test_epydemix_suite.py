@@ -283,3 +283,27 @@ def test_scenarios_change_only_what_is_there():
 def test_a_sound_configuration_has_no_problem():
     """What is told above is told of nothing else."""
     assert problems_and_warnings({**SOUND, "interventions": [CLOSED, {**CLOSED, "layer": "all"}]}, [])[0] == []
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [("2026-9-28", "2026-12-01"), ("11/01/2026", "01/15/2027"), ("Nov 1 2026", "Dec 15 2026"), ("soon", "later")],
+)
+def test_dates_are_compared_as_dates(start, end):
+    """However they are written; what is no date is told by epydemix."""
+    change = {**CLOSED, "start_date": start, "end_date": end}
+
+    assert "before it starts" not in str(problems_and_warnings({**SOUND, "interventions": [change]}, [])[0])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"calibration": {"priors": ["a"]}},
+        {"calibration": {"priors": {}}, "projection": "long"},
+        {"population": "Island"},
+    ],
+)
+def test_a_section_that_is_none_is_told_and_nothing_breaks(changes):
+    """The builder must live to say it."""
+    assert problems_and_warnings({**SOUND, **changes}, [])[0]

@@ -74,6 +74,10 @@ def divide(pid):
     return pid / 0
 
 
+def give_up(pid):
+    sys.exit(7)
+
+
 def run_out_of_memory(pid):
     raise MemoryError
 
@@ -208,6 +212,7 @@ def test_an_answer_that_cannot_travel_is_a_failure():
         (kill, ExitCode.OUT_OF_MEMORY, "when memory runs out"),
         (terminate, ExitCode.BUG, "ended by signal 15"),
         (leave, ExitCode.BUG, "ended with exit code 3"),
+        (give_up, ExitCode.BUG, "ended with exit code 7"),
     ],
 )
 def test_a_worker_that_dies_is_told_and_nothing_hangs(how, code, words):
@@ -216,6 +221,12 @@ def test_a_worker_that_dies_is_told_and_nothing_hangs(how, code, words):
         list(pool.answers([Slow(number, 0.0) for number in range(6)] + [Dies(how)] + [Slow(9, 0.0)] * 6))
 
     assert exit_code_of(raised.value) == code
+
+
+def test_a_worker_that_leaves_with_its_last_question_keeps_nobody_waiting():
+    """The thread that listens for the next one does not hold it."""
+    with pytest.raises(WorkerLost, match="exit code 7"), workers(2) as pool:
+        list(pool.answers([Slow(0, 0.0), Dies(give_up)]))
 
 
 def test_no_worker_is_left_when_the_block_ends():

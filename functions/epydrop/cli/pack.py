@@ -28,5 +28,10 @@ def pack(
     target = to / name if to.is_dir() else to
     if target.exists() and target.samefile(path):
         raise WiredWrongly(f"{path} is already what can be dropped; --to writes it, with its settings, elsewhere")
-    target.write_bytes(data)
+    if path.is_dir() and target.resolve().is_relative_to(path.resolve()):
+        raise WiredWrongly(f"{target} lies in the folder itself and would be packed the next time; give --to")
+    try:
+        target.write_bytes(data)
+    except OSError as error:
+        raise WiredWrongly(f"{target} cannot be written: {error.strerror}") from error
     print(target)

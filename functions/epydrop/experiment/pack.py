@@ -83,14 +83,19 @@ def _bundle(name: str, path: Path, data: bytes, settings: Sequence[str]) -> byte
 def _all_below(folder: Path) -> dict[str, bytes]:
     """Every file, by its name in the bundle."""
     files = list(_files_below(folder))
-    _check_size(sum(file.stat().st_size for file in files), folder)
+    _check_size(sum(map(_size, files)), folder)
     return {file.relative_to(folder).as_posix(): _read(file) for file in files}
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
     """But for what is hidden, what Python left, and folders of runs: the experiment's own may lie beside it."""
-    for here, folders, files in os.walk(folder):
+    seen: set[Path] = set()
+    for here, folders, files in os.walk(folder, followlinks=True):
         folders[:] = [name for name in folders if not _is_beside_the_point(Path(here, name))]
+        if Path(here).resolve() in seen:  # a link that leads back
+            folders[:] = []
+            continue
+        seen.add(Path(here).resolve())
         yield from (Path(here, name) for name in files if not name.startswith("."))
 
 
@@ -113,6 +118,13 @@ def _why_missing(folder: Path, name: str) -> str:
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
+    except OSError as error:
+        raise BadInput(Problem(f"cannot be read: {error.strerror}", str(path))) from error
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
     except OSError as error:
         raise BadInput(Problem(f"cannot be read: {error.strerror}", str(path))) from error
 

@@ -9,6 +9,7 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+import pandas as pd
 from epydemix.cli.config import validate_calibration_config, validate_config
 
 from epydrop.errors import Problem
@@ -79,8 +80,8 @@ def problems_and_warnings(
 def scenario_problems(config: Config, scenarios: Mapping[str, Config]) -> Iterator[Problem]:
     """What is wrong with the projection and its scenarios, beyond what is wrong with the configuration itself."""
     known = {*validate_config(config)["errors"]}
-    layers = (config.get("population") or {}).get("contact_layers")
-    overlays = {"model: projection": config.get("projection") or {}}
+    layers = _mapping(config.get("population")).get("contact_layers")
+    overlays = {"model: projection": _mapping(config.get("projection"))}
     overlays |= {f"scenarios: {name}": overlay for name, overlay in scenarios.items()}
     odd = [
         (place, message)
@@ -149,7 +150,7 @@ def _odd_changes(config: Config) -> Iterator[str]:
                 yield f"{place} must be a mapping with {', '.join(keys)}"
                 continue
             yield from (f"{place}: {key} is missing" for key in keys if key not in change)
-            if str(change.get("start_date", "")) > str(change.get("end_date", "~")):
+            if _ends_early(change.get("start_date"), change.get("end_date")):
                 yield f"{place}: it ends on {change['end_date']}, before it starts on {change['start_date']}"
             for key in change:
                 if key not in keys:
@@ -159,25 +160,25 @@ def _odd_changes(config: Config) -> Iterator[str]:
 
 def _contradictions(config: Config, varied: Iterable[str]) -> Iterator[str]:
     """Settings of which one would be ignored, or that fail only once a calibration is under way."""
-    population = config.get("population") or {}
+    population = _mapping(config.get("population"))
     if population.get("size") is not None and population.get("name") not in (None, "default"):
         yield f"population: 'size' would be ignored, because '{population['name']}' brings its own; leave one out"
-    calibration = config.get("calibration") or {}
+    calibration = _mapping(config.get("calibration"))
     if calibration.get("distance") == "ae":
         yield "calibration.distance 'ae' is one number per day, and a calibration needs a single one; use 'mae'"
-    projection = config.get("projection") or {}
+    projection, priors = _mapping(config.get("projection")), _mapping(calibration.get("priors"))
     for section, name in ((calibration, "num_particles"), (projection, "n_simulations")):
         if isinstance(count := section.get(name), int) and count < 1:
             yield f"{name} is {count}, and must be 1 or more"
     if isinstance(size := population.get("size"), int | float) and size <= 0:
         yield f"population.size is {size}, and must be a number of people"
     yield from _without_a_layer(config, population.get("contact_layers"))
-    for name, prior in (calibration.get("priors") or {}).items():
+    for name, prior in priors.items():
         if isinstance(prior, dict) and _is_empty(prior.get("low"), prior.get("high")):
             yield f"calibration.priors.{name} goes from {prior['low']} to {prior['high']}: low must be below high"
-    if projection and not calibration:
+    if config.get("projection") and not config.get("calibration"):
         yield "projection needs a calibration to draw its parameters from"
-    for name in sorted(set(calibration.get("priors") or {}) & {path.removeprefix("parameters.") for path in varied}):
+    for name in sorted(set(priors) & {path.removeprefix("parameters.") for path in varied}):
         yield f"parameters.{name} is varied by tasks and has a prior; the calibration would overwrite it"
 
 
@@ -195,3 +196,16 @@ def _without_a_layer(config: Config, layers: object) -> Iterator[str]:
 
 def _is_empty(low: object, high: object) -> bool:
     return isinstance(low, int | float) and isinstance(high, int | float) and low >= high
+
+
+def _ends_early(start: object, end: object) -> bool:
+    """Whether a time is over before it begins; dates may be written in any way that epydemix reads."""
+    try:
+        return bool(pd.Timestamp(str(start)) > pd.Timestamp(str(end)))
+    except ValueError:
+        return False  # epydemix says which of them it cannot read
+
+
+def _mapping(value: object) -> Config:
+    """A section, or an empty one in the place of what is none: that is told elsewhere."""
+    return value if isinstance(value, dict) else {}
