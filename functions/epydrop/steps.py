@@ -119,8 +119,8 @@ def succeed(it: Situation) -> Step:
     """The outputs are whole."""
     gaps = f" without {len(it.run.missing)} of {it.run.tasks} results" if it.run.missing else ""
     step = end(it, Phase.SUCCEEDED, f"the outputs are complete{gaps}")
-    published = replace(step.run, published=it.run.outputs, quality=it.facts.quality)
-    return replace(step, run=replace(published, failures=it.run.failures))
+    run = replace(step.run, failures=it.run.failures, published=it.run.outputs, quality=it.facts.quality)
+    return replace(step, run=run)
 
 
 def fail(it: Situation) -> Step:
@@ -229,9 +229,7 @@ def refuse_output(it: Situation) -> Step:
 
 def resume(it: Situation) -> Step:
     """Back to the stage that failed, or to the one asked for, with the changes asked for and a fresh budget."""
-    retry = it.retry
-    if retry is None:
-        raise AssertionError("a row resumed a run that nobody retries")
+    retry = retry_of(it)
     stage = stage_to_resume(it, retry)
     run = replace(it.next_run, kicked_after=len(it.run.attempts), problems=())
     if it.run.phase is Phase.SUCCEEDED:  # what a person asked for beside the experiment's own outputs was made
@@ -246,6 +244,13 @@ def resume(it: Situation) -> Step:
     attempt = next_attempt(run, stage, it.now, indices=indices, overwrite=bool(refused), kick_id=it.kick_id)
     reason = f"retried: all is computed again from the {stage}" if afresh else f"retried: the {stage} goes on"
     return begin(run, attempt, reason)
+
+
+def retry_of(it: Situation) -> Retry:
+    """The retry that a row takes up."""
+    if it.retry is None:
+        raise AssertionError("a row resumed a run that nobody retries")
+    return it.retry
 
 
 def changed(run: Run, stage: Stage, changes: Changes) -> Run:
@@ -284,10 +289,7 @@ def new_round(run: Run, stage: Stage) -> Run:
 
 def take_up_manifest(it: Situation) -> Step:
     """A retried builder that had finished after all."""
-    retry = it.retry
-    if retry is None:
-        raise AssertionError("a row resumed a run that nobody retries")
-    run = changed(it.run, Stage.RUNNER, retry.changes)
+    run = changed(it.run, Stage.RUNNER, retry_of(it).changes)
     return start_runner(replace(it, run=replace(run, kicked_after=len(run.attempts))), kick_id=it.kick_id)
 
 

@@ -1,9 +1,9 @@
 """Worker processes: they answer a stage's questions side by side, and the answers come in the order of the questions.
 
 Owns the processes, their pipes and their deaths; knows nothing of what is asked. A worker fetches what its next
-question needs while it answers the one before. Workers are forked where that is
-possible, so they share the code that the stage has loaded; whoever makes them has no thread that holds a lock, and
-has neither loaded nor used what starts threads (matplotlib's fonts, Arrow's thread pool).
+question needs while it answers the one before. Workers are forked where that is possible, so they share the code that
+the stage has loaded; whoever makes them has no thread that holds a lock, and has neither loaded nor used what starts
+threads (matplotlib's fonts, Arrow's thread pool).
 
 A worker ends when its pipe does: no other process holds the stage's end of it, so none outlives the stage.
 """
@@ -47,9 +47,7 @@ class Work:
 OpenWork = Callable[[Usage], Work]
 
 _FORKS = sys.platform == "linux"  # elsewhere system libraries do not survive it
-_WAITING = (
-    1  # questions that a worker has beside the one it works on: it fetches for them, and never waits for the next
-)
+_WAITING = 1  # questions that a worker has beside the one it works on; it fetches for them meanwhile
 _AHEAD = 3  # answers per worker that may be found before the one that is due: what bounds memory and disk
 
 

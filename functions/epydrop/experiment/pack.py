@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from epydrop import names
@@ -30,8 +31,7 @@ def pack(path: Path, settings: Sequence[str] = ()) -> tuple[str, bytes]:
     if path.is_dir():
         name = f"{path.resolve().name}.zip"
         return name, _bundle(name, path, _zipped(_all_below(path), path), settings)
-    if not path.exists():
-        raise BadInput(Problem("cannot be read: No such file or directory", str(path)))
+    _size(path)  # whatever its name: a file that is not there is that first
     if not path.name.endswith(names.EXPERIMENT_SUFFIXES):
         raise BadInput(Problem("expected a folder, or a file that ends in .yaml, .yml or .zip", str(path)))
     data = _read(path)
@@ -116,15 +116,19 @@ def _why_missing(folder: Path, name: str) -> str:
 
 
 def _read(path: Path) -> bytes:
-    try:
+    with _readable(path):
         return path.read_bytes()
-    except OSError as error:
-        raise BadInput(Problem(f"cannot be read: {error.strerror}", str(path))) from error
 
 
 def _size(path: Path) -> int:
-    try:
+    with _readable(path):
         return path.stat().st_size
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise BadInput(Problem(f"cannot be read: {error.strerror}", str(path))) from error
 

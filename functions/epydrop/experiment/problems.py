@@ -66,11 +66,11 @@ def _raise(found: list[Finding]) -> NoReturn:
     raise PydanticCustomError("findings", "refused", {"findings": found})
 
 
-def did_you_mean(word: str, known: Collection[str]) -> str:
-    """A hint at the known word that is nearest, or nothing."""
+def did_you_mean(word: str, known: Collection[str], *, alike: float = 0.6) -> str:
+    """A hint at the known word that is nearest, or nothing; ``alike`` from 0 to 1 is how near it must be."""
     from difflib import get_close_matches  # noqa: PLC0415 - needed only for a mistake
 
-    near = get_close_matches(word, known, n=1)
+    near = get_close_matches(word, known, n=1, cutoff=alike)
     return f"did you mean '{near[0]}'?" if near else ""
 
 

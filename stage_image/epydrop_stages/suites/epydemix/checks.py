@@ -5,14 +5,14 @@ Looks at one configuration at a time, and simulates nothing.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pandas as pd
 from epydemix.cli.config import validate_calibration_config, validate_config
 
 from epydrop.errors import Problem
+from epydrop.experiment.problems import did_you_mean
 from epydrop_stages.suites.epydemix.projection import scenario_configs
 from epydrop_stages.suites.epydemix.tasks import Config
 
@@ -137,8 +137,7 @@ def _unknown_keys(config: Config) -> Iterator[str]:
         for key in found:
             if key not in known:
                 where = f"{section}.{key}" if section else key
-                close = difflib.get_close_matches(str(key), known, n=1)
-                yield f"unknown key '{where}'" + (f" (did you mean '{close[0]}'?)" if close else "")
+                yield f"unknown key '{where}'" + _hint(key, known)
 
 
 def _odd_changes(config: Config) -> Iterator[str]:
@@ -154,8 +153,7 @@ def _odd_changes(config: Config) -> Iterator[str]:
                 yield f"{place}: it ends on {change['end_date']}, before it starts on {change['start_date']}"
             for key in change:
                 if key not in keys:
-                    close = difflib.get_close_matches(str(key), keys, n=1)
-                    yield f"{place}: unknown key '{key}'" + (f" (did you mean '{close[0]}'?)" if close else "")
+                    yield f"{place}: unknown key '{key}'" + _hint(key, keys)
 
 
 def _contradictions(config: Config, varied: Iterable[str]) -> Iterator[str]:
@@ -189,9 +187,14 @@ def _without_a_layer(config: Config, layers: object) -> Iterator[str]:
     for position, change in enumerate(config.get("interventions") or []):
         layer = change.get("layer") if isinstance(change, dict) else None
         if isinstance(layer, str) and layer not in (*layers, "all"):
-            close = difflib.get_close_matches(layer, layers, n=1)
-            hint = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(map(str, layers))} and all"
-            yield f"interventions[{position}]: the population has no layer '{layer}' ({hint})"
+            hint = _hint(layer, layers) or f" (there are {', '.join(map(str, layers))} and all)"
+            yield f"interventions[{position}]: the population has no layer '{layer}'{hint}"
+
+
+def _hint(word: object, known: Collection[str]) -> str:
+    """The known word that is nearest, in brackets, or nothing."""
+    hint = did_you_mean(str(word), known)
+    return f" ({hint})" if hint else ""
 
 
 def _is_empty(low: object, high: object) -> bool:

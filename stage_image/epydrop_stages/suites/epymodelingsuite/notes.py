@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from epydrop.errors import BadInput
+from epydrop_stages.data_file import listed
 from epydrop_stages.results import Observations
 from epydrop_stages.suites.epymodelingsuite.checks import read
 from epydrop_stages.suites.epymodelingsuite.configuration import Configuration
 from epydrop_stages.suites.epymodelingsuite.observed import DataFile
 from epydrop_stages.suites.epymodelingsuite.unknown_keys import unread
-
-_MOST = 5  # locations named in one note
 
 
 def notes(configuration: Configuration, folder: Path) -> Iterator[str]:
@@ -45,7 +44,7 @@ def _hindsight(ends: dict[str, np.datetime64], flusight: Any) -> Iterator[str]:
     late = [code for code, end in ends.items() if flusight and end > np.datetime64(flusight.reference_date)]
     if late:
         yield (
-            f"the hub file is for {flusight.reference_date}, and {_listed(late)} {_were(late)} fitted to later weeks: "
+            f"the hub file is for {flusight.reference_date}, and {listed(late)} {_were(late)} fitted to later weeks: "
             f"it is no forecast, but what the model makes of weeks that it has seen"
         )
 
@@ -54,13 +53,8 @@ def _behind(ends: dict[str, np.datetime64]) -> Iterator[str]:
     newest = max(ends.values(), default=None)
     behind = [code for code, end in ends.items() if end != newest]
     if behind:
-        yield f"the data of {_listed(behind)} end before those of the others, which reach {newest}"
+        yield f"the data of {listed(behind)} end before those of the others, which reach {newest}"
 
 
-def _listed(codes: Sequence[str]) -> str:
-    more = f" and {len(codes) - _MOST} more" if len(codes) > _MOST else ""
-    return ", ".join(codes[:_MOST]) + more
-
-
-def _were(codes: Sequence[str]) -> str:
+def _were(codes: Collection[str]) -> str:
     return "was" if len(codes) == 1 else "were"

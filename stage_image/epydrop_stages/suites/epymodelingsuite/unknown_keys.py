@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from pydantic import BaseModel
 
+from epydrop.errors import Problem
+from epydrop.experiment.problems import did_you_mean
 from epydrop_stages.suites.epymodelingsuite.configuration import Part
 
 Steps = tuple[str | int, ...]
-_ALIKE = 0.8  # a slip of the pen; files in use have keys of their own that are less like the package's
-
 Unknown = tuple[Steps, list[str]]  # where the key stands, and what stands for a key there
+
+_ALIKE = 0.8  # a slip of the pen; files in use have keys of their own that are less like the package's
 
 
 def unknown_keys(document: Any, read: Any, at: Steps = ()) -> Iterator[Unknown]:
@@ -35,19 +36,15 @@ def unknown_keys(document: Any, read: Any, at: Steps = ()) -> Iterator[Unknown]:
             yield from unknown_keys(value, read[position], (*at, position))
 
 
-def misspelled(part: Part, read: Any) -> Iterator[Any]:
+def misspelled(part: Part, read: Any) -> Iterator[Problem]:
     """A problem for each unknown key that is nearly a known one: what it asks for would be missing without a word."""
     for path, known in unknown_keys(part.document, read):
-        if near := _near(path, known):
-            yield part.problem("the package knows no such key", path, f"did you mean '{near}'?")
+        if hint := did_you_mean(str(path[-1]), known, alike=_ALIKE):
+            yield part.problem("the package knows no such key", path, hint)
 
 
 def unread(part: Part, read: Any) -> Iterator[str]:
     """A sentence for each of the others."""
     for path, known in unknown_keys(part.document, read):
-        if not _near(path, known):
+        if not did_you_mean(str(path[-1]), known, alike=_ALIKE):
             yield f"{'.'.join(map(str, path))} of the {part.part} is not read: the package knows no such key"
-
-
-def _near(path: Steps, known: list[str]) -> str:
-    return next(iter(get_close_matches(str(path[-1]), known, n=1, cutoff=_ALIKE)), "")
