@@ -21,13 +21,10 @@ PATIENCE = 60.0  # seconds until a server is ready; these machines are shared
 TRIES = 3  # the port that was free may be somebody else's by the time that the server takes it
 
 
-@dataclass
-class Server:
-    """A running server; its log is the file ``log``."""
+class Addressed:
+    """What listens on a port of this machine."""
 
     port: int
-    log: Path
-    process: subprocess.Popen[bytes]
 
     @property
     def address(self) -> str:
@@ -39,6 +36,15 @@ class Server:
         """The address as a URL."""
         return f"http://{self.address}"
 
+
+@dataclass
+class Server(Addressed):
+    """A running server; its log is the file ``log``."""
+
+    port: int
+    log: Path
+    process: subprocess.Popen[bytes]
+
     def is_listening(self) -> bool:
         """Whether somebody takes connections."""
         with socket.socket() as probe:
@@ -49,7 +55,7 @@ class Server:
         return words in self.log.read_text(errors="replace")
 
 
-class InThreads:
+class InThreads(Addressed):
     """A server in threads of this process; its ``handler`` finds it as ``owner``."""
 
     handler: ClassVar[type[BaseHTTPRequestHandler]]
@@ -66,14 +72,9 @@ class InThreads:
         self._server.server_close()
 
     @property
-    def address(self) -> str:
-        """HOST:PORT."""
-        return f"{HOST}:{self._server.server_port}"
-
-    @property
-    def url(self) -> str:
-        """The address as a URL."""
-        return f"http://{self.address}"
+    def port(self) -> int:
+        """Where it listens."""
+        return self._server.server_port
 
 
 def free_port() -> int:
