@@ -25,7 +25,7 @@ test: $(DEV) ## Run the tests; ARGS='-k name' passes options on
 
 .PHONY: cover
 cover: $(DEV) ## Check that the tests of the core reach its branches
-	.venv/bin/python -m pytest -q tests/core --cov --cov-report=term-missing --cov-fail-under=97
+	.venv/bin/python -m pytest -q tests/functions --cov --cov-report=term-missing --cov-fail-under=97
 
 .PHONY: bench
 bench: $(DEV) ## Measure what is added to the tasks, what an event and what the outputs cost; a quarter of an hour
@@ -39,7 +39,7 @@ bench: $(DEV) ## Measure what is added to the tasks, what an event and what the 
 
 .PHONY: diagram
 diagram: $(LOCAL) ## Print the state diagram of the README
-	@.venv/bin/python -c 'from epydrop.diagram import state_diagram; print(state_diagram())'
+	@.venv/bin/python -c 'from epydrop.core.diagram import state_diagram; print(state_diagram())'
 
 .PHONY: lint lint-code lint-format lint-types lint-imports
 lint: lint-code lint-format lint-types lint-imports ## Check style, types and who imports whom
@@ -84,7 +84,7 @@ lock: $(DEV) ## Lock the dependencies anew; UPGRADE=--upgrade takes newer releas
 .PHONY: clean
 clean: ## Remove .venv, caches and what the demo made
 	rm -rf .venv demo dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	find functions stage_image tests -type d -name __pycache__ -exec rm -rf {} +
+	find functions stage_image workstation batch_emulator tests benchmarks -type d -name __pycache__ -exec rm -rf {} +
 
 .PHONY: .venv
 .venv: $(DEV) ## Install everything for development

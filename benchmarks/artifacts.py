@@ -17,12 +17,12 @@ from pathlib import Path
 import dill
 
 from epydrop.experiment import read_experiment
-from epydrop.experiment.pack import pack
-from epydrop.names import Stage
-from epydrop.stores import open_object_store
-from epydrop_stages.artifacts import Meta, read_artifact, write_artifact
-from epydrop_stages.bundles import take_bundle
-from epydrop_stages.signatures import SigningKeys
+from epydrop.experiment.bundle.pack import pack
+from epydrop.formats.names import Stage
+from epydrop.stores.urls import open_object_store
+from epydrop_stages.artifacts.signatures import SigningKeys
+from epydrop_stages.artifacts.signed_files import Meta, read_artifact, write_artifact
+from epydrop_stages.stages.bundles import take_bundle
 from epydrop_stages.suites import epydemix
 
 ROUNDS = 7

@@ -19,9 +19,9 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import batch_v1
 from google.cloud.batch_v1.services.batch_service.transports import BatchServiceGrpcTransport
 
-from epydrop.local.batch_api.options import ServerOptions
-from epydrop.local.batch_api.server import Served, serve
-from epydrop.local.options import usable_cores
+from batch_emulator.engine.options import usable_cores
+from batch_emulator.options import ServerOptions
+from batch_emulator.server import Served, serve
 
 CALLS = 300
 TASKS = 1000

@@ -31,7 +31,7 @@ def one_run() -> dict[str, float]:
         file.write_text(EXPERIMENT)
         root = Path(folder) / "root"
         began = time.time()
-        command = [sys.executable, "-m", "epydrop.cli", "run", str(file), "--root", str(root), "--json"]
+        command = [sys.executable, "-m", "epydrop_workstation.cli", "run", str(file), "--root", str(root), "--json"]
         printed = subprocess.run(command, check=True, capture_output=True).stdout
         end = time.time() - began
         telemetry = Path(json.loads(printed)["folder"]) / "telemetry"

@@ -26,19 +26,19 @@ from google.cloud.pubsub_v1 import PublisherClient  # noqa: E402
 from support import emulators  # noqa: E402
 from support.cloud_settings import CLOUD  # noqa: E402
 
-from epydrop import names  # noqa: E402
-from epydrop.documents import to_json  # noqa: E402
-from epydrop.events import CheckRequested, FileDropped, JobChanged  # noqa: E402
-from epydrop.gcp.object_store import GcsObjectStore, storage_client  # noqa: E402
+from epydrop.core.events import CheckRequested, FileDropped, JobChanged  # noqa: E402
+from epydrop.core.jobs import JobSpec, JobState, JobView, TaskCounts, TaskEnd  # noqa: E402
+from epydrop.core.run import Dropped, Run  # noqa: E402
+from epydrop.formats import names  # noqa: E402
+from epydrop.formats.serialization import to_json  # noqa: E402
+from epydrop.formats.stage_records import Manifest  # noqa: E402
 from epydrop.gcp.publisher import PubSubPublisher  # noqa: E402
 from epydrop.gcp.run_store import FirestoreRunStore  # noqa: E402
-from epydrop.handle import handle  # noqa: E402
-from epydrop.jobs import JobSpec, JobState, JobView, TaskCounts, TaskEnd  # noqa: E402
-from epydrop.records import Manifest  # noqa: E402
-from epydrop.run import Dropped, Run  # noqa: E402
+from epydrop.service.reconcile import reconcile  # noqa: E402
+from epydrop.service.world import World  # noqa: E402
 from epydrop.settings import read_cloud_settings  # noqa: E402
-from epydrop.stores import open_object_store  # noqa: E402
-from epydrop.world import World  # noqa: E402
+from epydrop.stores.cloud_storage import GcsObjectStore, storage_client  # noqa: E402
+from epydrop.stores.urls import open_object_store  # noqa: E402
 
 ROUNDS = 5
 SIZES = (100, 10_000, 100_000)
@@ -131,7 +131,7 @@ def one_run(world: World, jobs: InstantJobs, tasks: int, number: int) -> dict[st
     info = world.trigger.write(f"experiments/bench-{tasks}-{number}.yaml", EXPERIMENT)
     dropped = FileDropped(Dropped("drops", info.name, info.generation, info.created), info.size)
     run_id = dropped.dropped.run_id
-    took = {"a file is dropped": seconds(lambda: handle(dropped, world))}
+    took = {"a file is dropped": seconds(lambda: reconcile(dropped, world))}
 
     def run() -> Run:
         stored = world.runs.load(run_id)
@@ -145,13 +145,13 @@ def one_run(world: World, jobs: InstantJobs, tasks: int, number: int) -> dict[st
         name = names.parse_job_id(job)
         if name is None:
             raise RuntimeError(f"{job} is no id of ours")
-        return seconds(lambda: handle(JobChanged(name, JobState.SUCCEEDED), world))
+        return seconds(lambda: reconcile(JobChanged(name, JobState.SUCCEEDED), world))
 
     folder = open_object_store(run().run_url)
     folder.write(names.manifest_name(run().inputs), to_json(Manifest(run_id, tasks, {"here": (0, tasks)})))
     took["the builder ended"] = ended(succeeded=1)
     jobs.set(run().attempts[-1].job_id, JobState.RUNNING, running=100, pending=tasks - 100)
-    took["a check of the runner"] = seconds(lambda: handle(CheckRequested(run_id), world))
+    took["a check of the runner"] = seconds(lambda: reconcile(CheckRequested(run_id), world))
     took["the runner ended"] = ended(succeeded=tasks)
     folder.write(names.complete_name(run().outputs), b"{}")
     took["the output ended"] = ended(succeeded=1)

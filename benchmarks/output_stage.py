@@ -23,8 +23,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from support.made_up_epidemics import STATES, forecast_run
 from support.made_up_runs import MadeUpRun
 
-from epydrop.local.options import base_environment, usable_cores
-from epydrop_stages.results import Result
+from batch_emulator.engine.options import base_environment, usable_cores
+from epydrop_stages.contract.results import Result
 
 SIZES = (10, 1000)
 SAMPLE_EVERY = 0.05  # seconds

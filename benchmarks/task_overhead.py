@@ -17,12 +17,12 @@ from pathlib import Path
 
 import tasks
 
-from epydrop.jobs import JobSpec, JobState
-from epydrop.local.database import Database
-from epydrop.local.fork_launcher import ForkLauncher
-from epydrop.local.job_service import LocalJobService
-from epydrop.local.options import Options, base_environment, usable_cores
-from epydrop.orders import Resources
+from batch_emulator.engine.fork_launcher import ForkLauncher
+from batch_emulator.engine.options import Options, base_environment, usable_cores
+from epydrop.core.jobs import JobSpec, JobState
+from epydrop.formats.orders import Resources
+from epydrop_workstation.local.database import Database
+from epydrop_workstation.local.job_service import LocalJobService
 
 TASKS = 200
 PLAIN_TASKS = 20  # the plain way is so slow that a tenth of the tasks tells enough

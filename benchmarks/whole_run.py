@@ -13,12 +13,12 @@ sys.path[:0] = [str(ROOT / "tests")]
 from support.cloud_twin import Deployment, deployed, emulated  # noqa: E402 - after the path
 from support.one_machine import SWEEP  # noqa: E402
 
-from epydrop import names  # noqa: E402
-from epydrop.documents import from_json  # noqa: E402
-from epydrop.names import Stage  # noqa: E402
-from epydrop.records import Telemetry  # noqa: E402
-from epydrop.run import Phase, Run  # noqa: E402
-from epydrop.stores import open_object_store  # noqa: E402
+from epydrop.core.run import Phase, Run  # noqa: E402
+from epydrop.formats import names  # noqa: E402
+from epydrop.formats.names import Stage  # noqa: E402
+from epydrop.formats.serialization import from_json  # noqa: E402
+from epydrop.formats.stage_records import Telemetry  # noqa: E402
+from epydrop.stores.urls import open_object_store  # noqa: E402
 
 ROUNDS = 5
 

@@ -16,10 +16,10 @@ from cloudevents.http import CloudEvent
 from flask import request
 
 from epydrop.gcp.world import cloud_world
-from epydrop.handle import handle
 from epydrop.logs import log_context, log_latency, set_up_logs, trace_of
-from epydrop.parse import parse
-from epydrop.world import World
+from epydrop.service.parse import parse
+from epydrop.service.reconcile import reconcile
+from epydrop.service.world import World
 
 set_up_logs(as_json=True, stream=sys.stdout)
 
@@ -49,7 +49,7 @@ def _deliver(event: CloudEvent) -> None:
     headers, project = request.headers, os.environ.get("EPYDROP_PROJECT", "")
     trace = trace_of(headers.get("traceparent", ""), headers.get("X-Cloud-Trace-Context", ""), project)
     with log_context(event_id=str(attributes.get("id", "")), **trace):
-        handle(parse({**attributes, "data": event.get_data()}), _world())
+        reconcile(parse({**attributes, "data": event.get_data()}), _world())
         log_latency(attributes.get("time"))
 
 

@@ -1,5 +1,5 @@
 # Machines are found by the labels that every job hands on to its own: component, stage, exp_id and the others of
-# functions/epydrop/names.py. What Google measures of a machine from outside has no memory in it, so that comes from
+# functions/epydrop/formats/names.py. What Google measures of a machine from outside has no memory in it, so that comes from
 # the tasks themselves.
 locals {
   stages    = toset(["builder", "runner", "output"])

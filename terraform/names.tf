@@ -7,7 +7,7 @@ locals {
     managed-by  = "terraform"
   })
 
-  # The functions and the stages: what lies under which prefix of the trigger bucket (functions/epydrop/names.py).
+  # The functions and the stages: what lies under which prefix of the trigger bucket (functions/epydrop/formats/names.py).
   experiments_prefix = "experiments/"
   kicks_prefix       = "kicks/"
   replies_prefix     = "replies/"

@@ -54,25 +54,25 @@ class BadInput(EpydropError):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
-class WiredWrongly(EpydropError):
+class ConfigurationError(EpydropError):
     """A setting, variable, folder or permission that we need is missing. Permanent until somebody mends it."""
 
     exit_code = ExitCode.WIRING
 
 
-class TryAgain(EpydropError):
+class RetryableError(EpydropError):
     """Something outside did not answer in time. Raised, so that the event or the task is delivered again."""
 
     exit_code = ExitCode.TRY_AGAIN
 
 
-class NotThere(EpydropError):
+class NotFound(EpydropError):
     """The object, run or job that was asked for does not exist."""
 
 
-class Outdated(EpydropError):
+class PreconditionFailed(EpydropError):
     """A precondition failed: what we wanted to change has changed since we read it, or exists already."""
 
 
-class NotGenuine(EpydropError):
+class IntegrityError(EpydropError):
     """A stored artifact is truncated, altered, unsigned, or belongs to another run, stage or index."""

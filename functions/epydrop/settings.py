@@ -11,7 +11,7 @@ from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
 from typing import Any, TypeVar
 
-from epydrop.errors import WiredWrongly
+from epydrop.errors import ConfigurationError
 
 S = TypeVar("S", bound="Settings")
 
@@ -70,12 +70,12 @@ _CLOUD_FORMS = {
 
 
 def read_settings(variables: Mapping[str, str]) -> Settings:
-    """The settings in these variables. Raises WiredWrongly with all that are missing or malformed."""
+    """The settings in these variables. Raises ConfigurationError with all that are missing or malformed."""
     return _read(Settings, _FORMS, variables)
 
 
 def read_cloud_settings(variables: Mapping[str, str]) -> CloudSettings:
-    """The settings of a deployment in Google Cloud. Raises WiredWrongly, like ``read_settings``."""
+    """The settings of a deployment in Google Cloud. Raises ConfigurationError, like ``read_settings``."""
     return _read(CloudSettings, _CLOUD_FORMS, variables)
 
 
@@ -88,7 +88,7 @@ def _read(kind: type[S], forms: Mapping[str, tuple[str, str]], variables: Mappin
     given = {field.name: variables.get(variable_of(field.name), "") for field in fields(kind)}
     problems = list(_problems(kind, forms, given))
     if problems:
-        raise WiredWrongly("; ".join(problems))
+        raise ConfigurationError("; ".join(problems))
     values: dict[str, Any] = {**given, "accept_from": _moment(given["accept_from"])}
     return kind(**values)
 

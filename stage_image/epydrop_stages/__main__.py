@@ -2,7 +2,7 @@
 
 import sys
 
-from epydrop_stages.task import main
+from epydrop_stages.stages.task import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

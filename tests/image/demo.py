@@ -11,9 +11,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from epydrop.experiment.pack import pack
-from epydrop.run import Phase
-from epydrop.wiring import local_machine
+from epydrop.core.run import Phase
+from epydrop.experiment.bundle.pack import pack
+from epydrop_workstation.local.wiring import local_machine
 
 
 def main(file: Path) -> int:

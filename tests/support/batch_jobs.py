@@ -13,8 +13,8 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import batch_v1
 from google.cloud.batch_v1.services.batch_service.transports import BatchServiceGrpcTransport
 
-from epydrop.local.batch_api.options import ServerOptions
-from epydrop.local.batch_api.server import serve
+from batch_emulator.options import ServerOptions
+from batch_emulator.server import serve
 
 PATIENCE = 100.0  # seconds; only a hang takes so long
 

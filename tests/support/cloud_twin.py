@@ -21,18 +21,18 @@ from google.cloud.firestore import Client as FirestoreClient
 from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
 from google.cloud.storage import Client as StorageClient
 
-from epydrop import names
+from batch_emulator.options import ServerOptions
+from batch_emulator.server import Served, serve
+from epydrop.core.run import Run
+from epydrop.formats import names
 from epydrop.gcp.run_store import FirestoreRunStore
-from epydrop.local.batch_api.options import ServerOptions
-from epydrop.local.batch_api.server import Served, serve
-from epydrop.local.signing_key import signing_keys
-from epydrop.run import Run
+from epydrop_workstation.local.signing_key import signing_keys
 from support import emulators
 from support.gcs_proxy import Proxy
+from support.paths import ROOT
 from support.postman import Postman
 from support.servers import HOST, Server, served
 
-ROOT = Path(__file__).parents[2]
 FUNCTIONS = ROOT / "functions" / "main.py"
 MORTAL_FUNCTIONS = Path(__file__).with_name("mortal_functions.py")
 ENTRY_POINTS = {"objects": "on_object_finalized", "jobs": "on_job_state_changed", "kicks": "on_kick"}
@@ -179,7 +179,7 @@ def deployed(
             parallelism=parallelism,
             env={"STORAGE_EMULATOR_HOST": around.storage.url},
             secrets={settings["EPYDROP_SIGNING_KEY_SECRET"]: _signing_key(folder)},
-            preload=("epydrop_stages", "epydrop.gcp.object_store"),
+            preload=("epydrop_stages", "epydrop.stores.cloud_storage"),
             mischief=mischief or {},
         )
         batch = stack.enter_context(serve(options))

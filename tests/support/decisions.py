@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from epydrop.decide import Decision, decide
-from epydrop.events import CancelRequested, CheckRequested
-from epydrop.facts import Facts, ManifestSeen
-from epydrop.indices import Indices
-from epydrop.jobs import JobState
-from epydrop.names import Stage
-from epydrop.run import Cause, Phase, Run
+from epydrop.core.decide import Decision, decide
+from epydrop.core.events import CancelRequested, CheckRequested
+from epydrop.core.jobs import JobState
+from epydrop.core.observed_facts import Facts, ManifestSeen
+from epydrop.core.run import Cause, Phase, Run
+from epydrop.formats.index_set import IndexSet
+from epydrop.formats.names import Stage
 from support.factories import NOW, RUN_ID, a_run, an_attempt, seen
 
 CHECK = CheckRequested(RUN_ID)
 ENDED = JobState.FAILED
 DONE = JobState.SUCCEEDED
-FOUR = Indices.below(4)
+FOUR = IndexSet.below(4)
 MANIFEST = ManifestSeen(4, {"here": (0, 2), "there": (2, 4)})
 
 
@@ -30,9 +30,9 @@ def runner(*attempts: object, **changes: object) -> Run:
     return a_run(Phase.RUNNER, *(attempts or (seen(an_attempt(Stage.RUNNER)),)), **changes)
 
 
-def failed_tasks(**causes: str) -> dict[Cause, Indices]:
+def failed_tasks(**causes: str) -> dict[Cause, IndexSet]:
     """``preempted='0-1'`` as the facts have it."""
-    return {Cause(cause): Indices.parse(text) for cause, text in causes.items()}
+    return {Cause(cause): IndexSet.parse(text) for cause, text in causes.items()}
 
 
 def kick(kind: type = CancelRequested, *, minutes_ago: float = 1, kick_id: str = "kick-1", **more: object) -> object:

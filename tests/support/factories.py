@@ -6,14 +6,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from epydrop import names
-from epydrop.effects import Publish, WriteReply
-from epydrop.facts import Facts
-from epydrop.indices import Indices
-from epydrop.jobs import JobState, JobView, TaskCounts
-from epydrop.names import Stage
-from epydrop.orders import Orders, Resources
-from epydrop.run import Attempt, Cause, Dropped, FailureGroup, Phase, Plan, Run
+from epydrop.core.effects import Publish, WriteReply
+from epydrop.core.jobs import JobState, JobView, TaskCounts
+from epydrop.core.observed_facts import Facts
+from epydrop.core.run import Attempt, Cause, Dropped, FailureGroup, Phase, Plan, Run
+from epydrop.formats import names
+from epydrop.formats.index_set import IndexSet
+from epydrop.formats.names import Stage
+from epydrop.formats.orders import Orders, Resources
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 RUN_ID = "20261122-110000-0123abcd"
@@ -32,13 +32,13 @@ def an_attempt(stage: Stage = Stage.BUILDER, number: int = 1, **changes: Any) ->
         exp_id="flu",
         stage=stage,
         attempt=number,
-        indices=changes.pop("indices", Indices.below(4) if stage is Stage.RUNNER else Indices.below(1)),
+        indices=changes.pop("indices", IndexSet.below(4) if stage is Stage.RUNNER else IndexSet.below(1)),
         resources=changes.pop("resources", SIZE),
         parallelism=100,
         inputs=changes.pop("inputs", "builder-artifacts/"),
         results=changes.pop("results", "runner-artifacts/"),
         outputs="outputs/20261122-113000/" if stage is Stage.OUTPUT else "",
-        missing=changes.pop("missing", Indices()),
+        missing=changes.pop("missing", IndexSet()),
         overwrite=changes.pop("overwrite", False),
     )
     return replace(Attempt(orders, begun=NOW - timedelta(hours=1)), **changes)
@@ -65,7 +65,7 @@ def a_run(phase: Phase = Phase.BUILDER, *attempts: Attempt, **changes: Any) -> R
         updated=NOW - timedelta(minutes=30),
         attempts=attempts or (seen(an_attempt(stage)),),
         tasks=4 if known_tasks else None,
-        missing=Indices.below(4) if stage is Stage.RUNNER else Indices(),
+        missing=IndexSet.below(4) if stage is Stage.RUNNER else IndexSet(),
         serial=7,
     )
     run = replace(run, **changes)

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from epydrop_stages.observations import by_period
-from epydrop_stages.results import Observations, Posterior, Result, Trajectories
-from epydrop_stages.suites import TaskKey
+from epydrop_stages.contract.results import Observations, Posterior, Result, Trajectories
+from epydrop_stages.contract.suite import TaskKey
+from epydrop_stages.inputs.observations import by_period
 from support.made_up_runs import MadeUpRun
 
 ADMISSIONS = "Infected_to_Hospitalized_total"

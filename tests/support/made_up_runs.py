@@ -14,10 +14,9 @@ from pathlib import Path
 import numpy as np
 import zstandard
 
-from epydrop.documents import to_json
 from epydrop.experiment import read_experiment
-from epydrop.indices import Indices
-from epydrop.names import (
+from epydrop.formats.index_set import IndexSet
+from epydrop.formats.names import (
     RESOLVED_EXPERIMENT,
     Stage,
     error_name,
@@ -27,15 +26,16 @@ from epydrop.names import (
     tasks_name,
     telemetry_name,
 )
-from epydrop.orders import Orders, Resources
-from epydrop.ports import ObjectStore
-from epydrop.records import ErrorRecord, Manifest, Telemetry
-from epydrop.stores import open_object_store
-from epydrop_stages.artifacts import Meta, write_artifact
-from epydrop_stages.results import Result
-from epydrop_stages.signatures import SigningKeys
-from epydrop_stages.suites import TaskKey, TaskLine
-from epydrop_stages.task import main
+from epydrop.formats.orders import Orders, Resources
+from epydrop.formats.serialization import to_json
+from epydrop.formats.stage_records import ErrorRecord, Manifest, Telemetry
+from epydrop.stores.port import ObjectStore
+from epydrop.stores.urls import open_object_store
+from epydrop_stages.artifacts.signatures import SigningKeys
+from epydrop_stages.artifacts.signed_files import Meta, write_artifact
+from epydrop_stages.contract.results import Result
+from epydrop_stages.contract.suite import TaskKey, TaskLine
+from epydrop_stages.stages.task import main
 
 RUN_ID = "20261202-141500-52aca7ed"
 INPUTS, RESULTS, OUTPUTS = "builder-artifacts/", "runner-artifacts/", "outputs/20261202-160000/"
@@ -88,14 +88,14 @@ class MadeUpRun:
             exp_id=read_experiment(self.text.encode(), "experiment.yaml", "made-up").exp_id,
             stage=Stage.OUTPUT,
             attempt=attempt,
-            indices=Indices.below(1),
+            indices=IndexSet.below(1),
             resources=Resources(2000, self.memory_mib, 7200, 32768, image="sha256:" + "0" * 64),
             parallelism=1,
             inputs=INPUTS,
             results=RESULTS,
             outputs=OUTPUTS if attempt == 1 else OUTPUTS.replace("/20", f"/attempt-{attempt}-20"),
-            missing=Indices.of(self.missing),
-            causes={cause: Indices.of(indices) for cause, indices in causes.items()},
+            missing=IndexSet.of(self.missing),
+            causes={cause: IndexSet.of(indices) for cause, indices in causes.items()},
         )
         self.store.write(orders_name(Stage.OUTPUT, attempt), to_json(orders))
 

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from support.interruptions import WRITES, Around
+from support.paths import ROOT
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "functions"))
+sys.path.insert(0, str(ROOT / "functions"))
 
 import main
 from main import on_job_state_changed, on_kick, on_object_finalized  # noqa: F401 - the entry points

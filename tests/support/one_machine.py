@@ -78,7 +78,7 @@ class Command:
     def start(self, *words: object) -> subprocess.Popen[str]:
         """The command, running."""
         return subprocess.Popen(
-            [sys.executable, "-m", "epydrop.cli", *map(str, words)],
+            [sys.executable, "-m", "epydrop_workstation.cli", *map(str, words)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -5,17 +5,17 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from epydrop import names
-from epydrop.events import FileDropped, JobChanged
-from epydrop.handle import handle
-from epydrop.local.database import Database
-from epydrop.local.object_store import FileObjectStore
-from epydrop.local.run_store import SqliteRunStore
-from epydrop.names import parse_job_id
-from epydrop.run import Dropped, Run
+from epydrop.core.events import FileDropped, JobChanged
+from epydrop.core.run import Dropped, Run
+from epydrop.formats import names
+from epydrop.formats.names import parse_job_id
+from epydrop.service.reconcile import reconcile
+from epydrop.service.world import World
 from epydrop.settings import Settings
-from epydrop.stores import open_object_store
-from epydrop.world import World
+from epydrop.stores.folder import FileObjectStore
+from epydrop.stores.urls import open_object_store
+from epydrop_workstation.local.database import Database
+from epydrop_workstation.local.run_store import SqliteRunStore
 from support.factories import NOW
 from support.scripted_jobs import ScriptedJob, ScriptedJobs
 
@@ -55,9 +55,9 @@ class Scene:
     def sleep(self, seconds: float) -> None:
         self.clock += timedelta(seconds=seconds)
 
-    def handle(self, event: object) -> None:
+    def reconcile(self, event: object) -> None:
         self.clock += timedelta(seconds=1)
-        handle(event, self.world)
+        reconcile(event, self.world)
 
     def drop(self, text: bytes = EXPERIMENT, name: str = "experiments/flu.yaml") -> FileDropped:
         info = self.trigger.write(name, text)
@@ -73,7 +73,7 @@ class Scene:
     def end_job(self, codes: dict[int, int | None] | None = None, **options: int) -> None:
         job = self.job()
         self.jobs.finish(job, codes or {}, **options)
-        self.handle(JobChanged(parse_job_id(job.spec.job_id), job.view.state))
+        self.reconcile(JobChanged(parse_job_id(job.spec.job_id), job.view.state))
 
     def reply(self, suffix: str = "json") -> bytes:
         run = self.run()

@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from epydrop import names
-from epydrop.documents import from_json, to_json
+from epydrop.core.jobs import JobSpec, JobState, JobView, TaskCounts, TaskEnd
 from epydrop.errors import BadInput
-from epydrop.indices import Indices
-from epydrop.jobs import JobSpec, JobState, JobView, TaskCounts, TaskEnd
-from epydrop.names import Stage
-from epydrop.orders import Orders
-from epydrop.ports import ObjectStore
-from epydrop.records import Complete, ErrorRecord, Manifest, RecordedProblem, Refusal
+from epydrop.formats import names
+from epydrop.formats.index_set import IndexSet
+from epydrop.formats.names import Stage
+from epydrop.formats.orders import Orders
+from epydrop.formats.serialization import from_json, to_json
+from epydrop.formats.stage_records import Complete, ErrorRecord, Manifest, RecordedProblem, Refusal
+from epydrop.stores.port import ObjectStore
 
 
 @dataclass
@@ -137,7 +137,7 @@ def _leave_product(store: ObjectStore, orders: Orders, index: int, tasks: int) -
         case Stage.RUNNER:
             store.write(names.result_name(orders.results, index), b"result")
         case Stage.OUTPUT:
-            wanted = Indices.below(_task_count(store, orders)) - orders.missing
+            wanted = IndexSet.below(_task_count(store, orders)) - orders.missing
             there = [i for i in wanted if store.stat(names.result_name(orders.results, i))]
             assert len(there) == len(wanted), "the output stage was ordered although results are missing"
             complete = Complete(orders.run_id, orders.attempt, {}, orders.missing)

@@ -14,11 +14,11 @@ from google.cloud import batch_v1
 from support.cloud_twin import MORTAL_FUNCTIONS, deployed, emulated, until
 from support.one_machine import SWEEP, slow
 
-from epydrop import names
+from epydrop.core.run import Phase
+from epydrop.formats import names
+from epydrop.formats.index_set import IndexSet
+from epydrop.formats.names import Stage
 from epydrop.gcp.batch_client import batch_client
-from epydrop.indices import Indices
-from epydrop.names import Stage
-from epydrop.run import Phase
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -56,7 +56,7 @@ def jobs_of(here) -> list[batch_v1.Job]:
 def assert_is_whole(here, run, tasks=4):
     """The run ended well: all results are there, the outputs too, and each stage had one job."""
     assert run.phase is Phase.SUCCEEDED, run.reason
-    assert (run.missing, run.tasks) == (Indices(), tasks)
+    assert (run.missing, run.tasks) == (IndexSet(), tasks)
     folder = run.run_url.removeprefix(f"gs://{here.project}-data/") + run.published
     found = here.storage.list_blobs(f"{here.project}-data", prefix=folder)
     files = {blob.name.removeprefix(folder) for blob in found}

@@ -3,7 +3,7 @@
 ``schema`` holds the keys, ``source`` the text with its lines, ``bundle`` and ``pack`` the zip around both.
 """
 
-from epydrop.experiment.data_files import no_files
+from epydrop.experiment.bundle.data_files import no_files
 from epydrop.experiment.output_config import with_output_config
 from epydrop.experiment.schema import Experiment, RunSection, read_experiment, referenced_files
 

@@ -7,12 +7,13 @@ from datetime import date
 from math import prod
 from typing import Any
 
-from epydrop import machines, names
+from epydrop import machine_types
 from epydrop.experiment import forecasts
-from epydrop.experiment.checks import SEED_HINT
-from epydrop.experiment.problems import Finding, did_you_mean
-from epydrop.experiment.source import describe
-from epydrop.experiment.yaml_scalars import short
+from epydrop.experiment.text.problems import Finding, did_you_mean
+from epydrop.experiment.text.source import describe
+from epydrop.experiment.text.yaml_scalars import short
+from epydrop.experiment.value_checks import SEED_HINT
+from epydrop.formats import names
 
 _OF_EPYDEMIX = ("model", "data", "scenarios", "tasks", "outputs")
 _OF_EPYMODELINGSUITE = ("config",)
@@ -70,10 +71,10 @@ def misfits(
     """Sizes that contradict one another or the machine."""
     if max_memory_mib < memory_mib:
         yield Finding(f"expected at least memory_mib, {memory_mib}, got {max_memory_mib}", at=("max_memory_mib",))
-    if kind and not machines.machine(kind).holds(cpu_milli, memory_mib, tasks):
-        one = machines.machine(kind)
+    if kind and not machine_types.machine(kind).holds(cpu_milli, memory_mib, tasks):
+        one = machine_types.machine(kind)
         needs = f"{tasks} x ({cpu_milli} cpu_milli and {memory_mib} memory_mib)"
-        room = machines.smallest(one.family, cpu_milli, memory_mib, tasks)
+        room = machine_types.smallest(one.family, cpu_milli, memory_mib, tasks)
         hint = f"'{room.name}' would do" if room else "choose another family, or fewer tasks_per_vm"
         yield Finding(f"{needs} do not fit on {one}", hint, ("machine_type",))
 

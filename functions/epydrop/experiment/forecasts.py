@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any
 
-from epydrop.experiment.problems import Finding, did_you_mean
 from epydrop.experiment.sections import Hub
+from epydrop.experiment.text.problems import Finding, did_you_mean
 
 Section = Mapping[str, Any]
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from epydrop.errors import BadInput, Problem
 from epydrop.experiment.forecasts import with_projection_end
-from epydrop.experiment.problems import did_you_mean
 from epydrop.experiment.schema import Experiment, check
-from epydrop.experiment.source import Source, describe, read_source, source_of
+from epydrop.experiment.text.problems import did_you_mean
+from epydrop.experiment.text.source import Source, describe, read_source, source_of
 
 _KEYS = {"epydemix": "outputs", "epymodelingsuite": "output"}
 _NAME = "the output configuration"

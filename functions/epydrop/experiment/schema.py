@@ -12,16 +12,16 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
-from epydrop import machines
+from epydrop import machine_types
 from epydrop.errors import BadInput, Problem
-from epydrop.experiment import agreement, checks
-from epydrop.experiment.data_files import WhyMissing, name_fault, normal_name, references
-from epydrop.experiment.problems import problems_of, refuse
+from epydrop.experiment import agreement, value_checks
+from epydrop.experiment.bundle.data_files import WhyMissing, name_fault, normal_name, references
 from epydrop.experiment.sections import Config, Data, Hub, Repository, Section
-from epydrop.experiment.source import Source, first_of, read_source
-from epydrop.experiment.yaml_writer import write_yaml
-from epydrop.names import Stage
-from epydrop.orders import Resources
+from epydrop.experiment.text.problems import problems_of, refuse
+from epydrop.experiment.text.source import Source, first_of, read_source
+from epydrop.experiment.text.yaml_writer import write_yaml
+from epydrop.formats.names import Stage
+from epydrop.formats.orders import Resources
 
 DEFAULT_QUANTILES = (0.025, 0.25, 0.5, 0.75, 0.975)
 RUNNER_FAMILY = "c4d-standard"
@@ -31,10 +31,12 @@ GROWTH = 4  # how far memory may grow, where the file does not say
 MAX_SEED = 2**63 - 1
 DAY = 86_400
 
-Seconds = Annotated[int, BeforeValidator(checks.seconds), Field(ge=1, le=14 * DAY)]  # Batch ends a job after 14 days
+Seconds = Annotated[
+    int, BeforeValidator(value_checks.seconds), Field(ge=1, le=14 * DAY)
+]  # Batch ends a job after 14 days
 CpuMilli = Annotated[int, Field(ge=1, le=1_000_000)]
 MemoryMib = Annotated[int, Field(ge=1, le=16_000_000)]
-MachineType = Annotated[str, AfterValidator(checks.machine_type)]
+MachineType = Annotated[str, AfterValidator(value_checks.machine_type)]
 
 
 class Lhs(Section):
@@ -42,16 +44,17 @@ class Lhs(Section):
 
     n: int = Field(ge=1)
     ranges: Annotated[
-        dict[str, Annotated[tuple[float, ...], AfterValidator(checks.low_high)]], AfterValidator(checks.some_paths)
+        dict[str, Annotated[tuple[float, ...], AfterValidator(value_checks.low_high)]],
+        AfterValidator(value_checks.some_paths),
     ]
 
 
 class Tasks(Section):
     """One task for each combination of population, grid point, hypercube point and chain."""
 
-    populations: Annotated[tuple[str, ...], AfterValidator(checks.some_names)] | None = None
+    populations: Annotated[tuple[str, ...], AfterValidator(value_checks.some_names)] | None = None
     grid: Annotated[
-        dict[str, Annotated[tuple[Any, ...], AfterValidator(checks.scalars)]], AfterValidator(checks.paths)
+        dict[str, Annotated[tuple[Any, ...], AfterValidator(value_checks.scalars)]], AfterValidator(value_checks.paths)
     ] = Field(default_factory=dict)
     lhs: Lhs | None = None
     chains: int = Field(default=1, ge=1)
@@ -77,10 +80,10 @@ class Tasks(Section):
 class Outputs(Section):
     """What the output stage publishes."""
 
-    quantiles: Annotated[tuple[float, ...], AfterValidator(checks.quantiles)] = DEFAULT_QUANTILES
+    quantiles: Annotated[tuple[float, ...], AfterValidator(value_checks.quantiles)] = DEFAULT_QUANTILES
     trajectories: bool = True
     posteriors: bool = True
-    formats: Annotated[tuple[str, ...], AfterValidator(checks.formats)] = checks.FORMATS
+    formats: Annotated[tuple[str, ...], AfterValidator(value_checks.formats)] = value_checks.FORMATS
     hub: Hub | None = None
 
 
@@ -107,7 +110,7 @@ class OutputSection(StageSection):
 
 
 def _runner_machine(known: Mapping[str, Any]) -> str | None:
-    found = machines.smallest(RUNNER_FAMILY, known["cpu_milli"], known["memory_mib"], known["tasks_per_vm"])
+    found = machine_types.smallest(RUNNER_FAMILY, known["cpu_milli"], known["memory_mib"], known["tasks_per_vm"])
     return found.name if found else None
 
 
@@ -146,12 +149,12 @@ class RunSection(Section):
 
     max_parallelism: int = Field(default=100, ge=1, le=5000)
     min_success: float = Field(default=1.0, gt=0, le=1)
-    required: Annotated[tuple[str, ...], AfterValidator(checks.distinct_names)] = ()
+    required: Annotated[tuple[str, ...], AfterValidator(value_checks.distinct_names)] = ()
     max_attempts: int = Field(default=3, ge=1, le=10)
     max_wait: Seconds = 6 * 3600
     spot: bool = False
-    image: Annotated[str, AfterValidator(checks.image)] | None = None
-    labels: Annotated[dict[str, str], AfterValidator(checks.labels)] = Field(default_factory=dict)
+    image: Annotated[str, AfterValidator(value_checks.image)] | None = None
+    labels: Annotated[dict[str, str], AfterValidator(value_checks.labels)] = Field(default_factory=dict)
     stages: Stages = Stages()
 
     def resources(self, stage: Stage) -> Resources:
@@ -164,14 +167,16 @@ class RunSection(Section):
 class Experiment(Section):
     """A whole experiment, every default filled in; ``seed`` None means that it follows from the run id."""
 
-    exp_id: Annotated[str, AfterValidator(checks.exp_id)]
-    suite: Annotated[str, AfterValidator(checks.suite)] = checks.SUITES[0]
+    exp_id: Annotated[str, AfterValidator(value_checks.exp_id)]
+    suite: Annotated[str, AfterValidator(value_checks.suite)] = value_checks.SUITES[0]
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = None
     source: Repository | None = None
     config: Config | None = None
-    model: Annotated[dict[str, Any], AfterValidator(checks.model)] | None = None
+    model: Annotated[dict[str, Any], AfterValidator(value_checks.model)] | None = None
     data: Data | None = None
-    scenarios: Annotated[dict[str, dict[str, Any]], AfterValidator(checks.scenarios)] = Field(default_factory=dict)
+    scenarios: Annotated[dict[str, dict[str, Any]], AfterValidator(value_checks.scenarios)] = Field(
+        default_factory=dict
+    )
     tasks: Tasks = Tasks()
     outputs: Outputs = Outputs()
     run: RunSection = RunSection()

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from epydrop.experiment import agreement, checks
-from epydrop.experiment.problems import refuse
+from epydrop.experiment import agreement, value_checks
+from epydrop.experiment.text.problems import refuse
 
 
 class Section(BaseModel):
@@ -20,8 +20,8 @@ class Section(BaseModel):
 class Repository(Section):
     """The forecast repository; the builder resolves ``ref`` (a branch, tag or commit) to a commit, once."""
 
-    repo: Annotated[str, AfterValidator(checks.repository)]
-    ref: Annotated[str, AfterValidator(checks.ref)] = "HEAD"
+    repo: Annotated[str, AfterValidator(value_checks.repository)]
+    ref: Annotated[str, AfterValidator(value_checks.ref)] = "HEAD"
 
 
 class Config(Section):
@@ -56,15 +56,15 @@ class Data(Section):
     date_column: str = "date"
     location_column: str | None = "location"
     value_column: str = "value"
-    period: Annotated[str, AfterValidator(checks.period)] = "week"
+    period: Annotated[str, AfterValidator(value_checks.period)] = "week"
     names: dict[str, str] = Field(default_factory=dict)
 
 
 class Hub(Section):
     """The file for a forecast hub. ``reference_date`` is the Saturday that the horizons count from."""
 
-    format: Annotated[str, AfterValidator(checks.hub_format)] = "flusight"
-    reference_date: Annotated[date, AfterValidator(checks.saturday)]
-    model_id: Annotated[str, AfterValidator(checks.model_id)] = "epydrop-epydemix"
+    format: Annotated[str, AfterValidator(value_checks.hub_format)] = "flusight"
+    reference_date: Annotated[date, AfterValidator(value_checks.saturday)]
+    model_id: Annotated[str, AfterValidator(value_checks.model_id)] = "epydrop-epydemix"
     rate_trends: bool = False
     scenario: str | None = None

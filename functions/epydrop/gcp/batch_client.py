@@ -14,16 +14,18 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud.batch_v1 import BatchServiceClient
 from google.cloud.batch_v1.services.batch_service.transports import BatchServiceGrpcTransport
 
-from epydrop.errors import WiredWrongly
+from epydrop.errors import ConfigurationError
 
 
 def batch_client(endpoint: str = "") -> BatchServiceClient:
-    """The client of Cloud Batch itself, or of the endpoint. Raises WiredWrongly for one of another form."""
+    """The client of Cloud Batch itself, or of the endpoint. Raises ConfigurationError for one of another form."""
     if not endpoint:
         return BatchServiceClient()
     parts = urlsplit(endpoint)
     if not parts.netloc or parts.path:
-        raise WiredWrongly(f"EPYDROP_BATCH_ENDPOINT is {endpoint!r}, expected grpc://HOST:PORT or http://HOST:PORT")
+        raise ConfigurationError(
+            f"EPYDROP_BATCH_ENDPOINT is {endpoint!r}, expected grpc://HOST:PORT or http://HOST:PORT"
+        )
     match parts.scheme:
         case "grpc":
             return BatchServiceClient(transport=BatchServiceGrpcTransport(channel=grpc.insecure_channel(parts.netloc)))
@@ -31,4 +33,6 @@ def batch_client(endpoint: str = "") -> BatchServiceClient:
             options = {"api_endpoint": endpoint}
             return BatchServiceClient(transport="rest", credentials=AnonymousCredentials(), client_options=options)
         case _:
-            raise WiredWrongly(f"EPYDROP_BATCH_ENDPOINT is {endpoint!r}, expected it to begin with grpc:// or http://")
+            raise ConfigurationError(
+                f"EPYDROP_BATCH_ENDPOINT is {endpoint!r}, expected it to begin with grpc:// or http://"
+            )

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from google.cloud import batch_v1
 from google.protobuf.duration_pb2 import Duration
 
+from epydrop.core.jobs import GITHUB_PAT, SIGNING_KEY, JobSpec
 from epydrop.errors import BadInput
-from epydrop.jobs import GITHUB_PAT, SIGNING_KEY, JobSpec
-from epydrop.machines import machine
-from epydrop.orders import Resources
+from epydrop.formats.orders import Resources
+from epydrop.machine_types import machine
 from epydrop.settings import CloudSettings
 
 TASK_GROUP = "group0"  # Batch's own name for the only one

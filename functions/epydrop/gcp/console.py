@@ -10,10 +10,10 @@ import shlex
 from collections.abc import Mapping
 from urllib.parse import quote
 
+from epydrop.core.run import Run
+from epydrop.formats.names import REPORT
 from epydrop.gcp.run_document import RUNS
-from epydrop.names import REPORT
-from epydrop.replies import Signposts, suggested_retry
-from epydrop.run import Run
+from epydrop.service.replies import Signposts, suggested_retry
 from epydrop.settings import CloudSettings
 
 _CONSOLE = "https://console.cloud.google.com"

@@ -10,10 +10,10 @@ from typing import Any
 from google.api_core.exceptions import BadRequest, Conflict
 from google.cloud import batch_v1
 
-from epydrop.errors import BadInput, NotThere, Outdated, TryAgain, WiredWrongly
+from epydrop.core.jobs import JobSpec, JobState, JobView, TaskCounts, TaskEnd
+from epydrop.errors import BadInput, ConfigurationError, NotFound, PreconditionFailed, RetryableError
 from epydrop.gcp.batch_request import TASK_GROUP, Surroundings, batch_job
-from epydrop.gcp.errors import told
-from epydrop.jobs import JobSpec, JobState, JobView, TaskCounts, TaskEnd
+from epydrop.google_errors import told
 
 PAGE = 1000
 
@@ -36,26 +36,28 @@ class BatchJobService:
         self._around = around
 
     def submit(self, spec: JobSpec) -> JobView:
-        """Creates the job, or returns the one that is there. Raises BadInput, TryAgain."""
+        """Creates the job, or returns the one that is there. Raises BadInput, RetryableError."""
         request = {"parent": self._parent, "job_id": spec.job_id, "job": batch_job(spec, self._around)}
         try:
             with told(f"job {spec.job_id}"):
                 return _view(self._client.create_job(request=request))
         except BadRequest as error:
             raise BadInput(f"job {spec.job_id} was refused: {error.message}") from error
-        except NotThere as error:
-            raise WiredWrongly(f"{error}; is there such a project and region, and is the Batch API on?") from error
-        except Outdated as error:
+        except NotFound as error:
+            raise ConfigurationError(
+                f"{error}; is there such a project and region, and is the Batch API on?"
+            ) from error
+        except PreconditionFailed as error:
             if isinstance(error.__cause__, Conflict):  # ALREADY_EXISTS by gRPC, any 409 by REST
                 return self._adopted(spec)
-            raise TryAgain(str(error)) from error
+            raise RetryableError(str(error)) from error
 
     def get(self, job_id: str) -> JobView | None:
         """The job as it is now, or None if there is none."""
         try:
             with told(f"job {job_id}"):
                 return _view(self._client.get_job(name=self._name(job_id)))
-        except NotThere:
+        except NotFound:
             return None
 
     def cancel(self, job_id: str) -> None:
@@ -66,10 +68,10 @@ class BatchJobService:
         try:
             with told(f"job {job_id}"):
                 self._client.cancel_job(name=self._name(job_id))
-        except (NotThere, Outdated):
+        except (NotFound, PreconditionFailed):
             return  # it ended, or somebody deleted it, just now
         except BadRequest as error:
-            raise TryAgain(f"job {job_id} could not be cancelled: {error.message}") from error
+            raise RetryableError(f"job {job_id} could not be cancelled: {error.message}") from error
 
     def failed_tasks(self, job_id: str) -> Iterator[TaskEnd]:
         """The tasks that ended without success or never ran; nothing for a job that does not exist.
@@ -84,7 +86,7 @@ class BatchJobService:
         """The job that is there. Raises BadInput unless its labels, and so its orders, are the ones asked for."""
         view = self.get(spec.job_id)
         if view is None:
-            raise TryAgain(f"job {spec.job_id} exists, and cannot be read just now")
+            raise RetryableError(f"job {spec.job_id} exists, and cannot be read just now")
         if not spec.labels.items() <= view.labels.items():  # Batch may add labels of its own
             raise BadInput(f"job {spec.job_id} exists with other labels: {view.labels}, asked for {spec.labels}")
         return view
@@ -96,7 +98,7 @@ class BatchJobService:
         try:
             with told(f"the tasks of job {job_id}"):
                 yield from self._client.list_tasks(request=request)
-        except NotThere:
+        except NotFound:
             return
 
     def _name(self, job_id: str) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 
 from google.cloud.pubsub_v1 import PublisherClient
 
-from epydrop.errors import NotThere, WiredWrongly
-from epydrop.gcp.errors import told
+from epydrop.errors import ConfigurationError, NotFound
+from epydrop.google_errors import told
 
 PATIENCE = 60.0  # seconds; Pub/Sub is asked again within them
 
@@ -22,7 +22,7 @@ class PubSubPublisher:
         self._topics = topics
 
     def publish(self, topic: str, message: dict[str, Any]) -> None:
-        """Sends a message to the topic 'kicks' or 'runs'. Raises TryAgain if that failed, ValueError for another."""
+        """Sends a message to the topic 'kicks' or 'runs'. Raises RetryableError if that failed, ValueError for another."""
         name = self._topics.get(topic)
         if name is None:
             raise ValueError(f"there is no topic {topic!r}; expected {' or '.join(map(repr, self._topics))}")
@@ -30,5 +30,5 @@ class PubSubPublisher:
         try:
             with told(name):
                 self._client.publish(name, data, timeout=PATIENCE).result(timeout=PATIENCE)
-        except NotThere as error:
-            raise WiredWrongly(f"there is no topic {name}; terraform makes it") from error
+        except NotFound as error:
+            raise ConfigurationError(f"there is no topic {name}; terraform makes it") from error

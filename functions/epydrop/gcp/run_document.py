@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from epydrop.documents import UnknownFormat, from_document, to_document
+from epydrop.core.run import Attempt, HistoryEntry, Run
 from epydrop.errors import EpydropError
-from epydrop.run import Attempt, HistoryEntry, Run
+from epydrop.formats.serialization import UnknownFormat, from_document, to_document
 
 RUNS = "runs"  # the collection
 HISTORY = "history"  # the subcollection of each run

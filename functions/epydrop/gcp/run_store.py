@@ -13,11 +13,11 @@ from typing import Any
 from google.api_core.datetime_helpers import DatetimeWithNanoseconds
 from google.cloud.firestore import DELETE_FIELD, Client, FieldFilter, Query
 
-from epydrop.errors import NotThere, Outdated, WiredWrongly
+from epydrop.core.run import HistoryEntry, Run
+from epydrop.errors import ConfigurationError, NotFound, PreconditionFailed
 from epydrop.gcp import run_document
-from epydrop.gcp.errors import told
-from epydrop.ports import Stored
-from epydrop.run import HistoryEntry, Run
+from epydrop.google_errors import told
+from epydrop.service.ports import Stored
 
 Snapshot = Any  # a document as the library read it; its own type says less than it knows
 Reference = Any
@@ -44,7 +44,7 @@ class FirestoreRunStore:
         return Stored(run, snapshot.update_time.rfc3339() + settled)
 
     def create(self, run: Run, entry: HistoryEntry) -> None:
-        """Stores a new run and its first entry. Raises Outdated if it exists and is not exactly this."""
+        """Stores a new run and its first entry. Raises PreconditionFailed if it exists and is not exactly this."""
         fields, first = run_document.run_fields(run, entry), run_document.entry_fields(entry, run.run_id)
         batch = self._client.batch()
         batch.create(self._runs.document(run.run_id), fields)
@@ -52,14 +52,14 @@ class FirestoreRunStore:
         try:
             with told(f"run {run.run_id}"):
                 batch.commit()
-        except Outdated:  # perhaps by this very commit, which the library sent again when the answer was lost
+        except PreconditionFailed:  # perhaps by this very commit, which the library sent again when the answer was lost
             if not self._is_repeated(run.run_id, entry.serial, fields, first):
-                raise Outdated(f"run {run.run_id} exists already") from None
+                raise PreconditionFailed(f"run {run.run_id} exists already") from None
         if not run_document.is_unfinished(run):
             self._set_expiry(run)
 
     def save(self, run: Run, revision: str, entry: HistoryEntry) -> None:
-        """Replaces the run and adds the entry. Raises Outdated unless ``revision`` is the newest."""
+        """Replaces the run and adds the entry. Raises PreconditionFailed unless ``revision`` is the newest."""
         if revision.endswith(_SETTLED) and run_document.is_unfinished(run):
             self._set_expiry(run)  # first, so that a call that dies here leaves a history that stays too long
         newest = DatetimeWithNanoseconds.from_rfc3339(revision.removesuffix(_SETTLED))
@@ -73,8 +73,8 @@ class FirestoreRunStore:
         try:
             with told(f"run {run.run_id}"):
                 batch.commit()
-        except (Outdated, NotThere):
-            raise Outdated(f"run {run.run_id} has changed since revision {revision}") from None
+        except (PreconditionFailed, NotFound):
+            raise PreconditionFailed(f"run {run.run_id} has changed since revision {revision}") from None
         if not run_document.is_unfinished(run):
             self._set_expiry(run)
 
@@ -131,8 +131,8 @@ def _read(what: str) -> Iterator[None]:
     try:
         with told(what):
             yield
-    except (NotThere, Outdated) as error:
-        raise WiredWrongly(f"{error}; terraform makes the database and its indexes") from error
+    except (NotFound, PreconditionFailed) as error:
+        raise ConfigurationError(f"{error}; terraform makes the database and its indexes") from error
 
 
 def _run(snapshot: Snapshot) -> Run:

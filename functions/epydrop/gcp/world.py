@@ -14,16 +14,16 @@ from epydrop.gcp.batch_client import batch_client
 from epydrop.gcp.batch_request import Surroundings
 from epydrop.gcp.console import signposts
 from epydrop.gcp.job_service import BatchJobService
-from epydrop.gcp.object_store import GcsObjectStore, storage_client
 from epydrop.gcp.publisher import PubSubPublisher
 from epydrop.gcp.run_store import FirestoreRunStore
+from epydrop.service.world import World
 from epydrop.settings import read_cloud_settings
-from epydrop.stores import open_object_store
-from epydrop.world import World
+from epydrop.stores.cloud_storage import GcsObjectStore, storage_client
+from epydrop.stores.urls import open_object_store
 
 
 def cloud_world(variables: Mapping[str, str]) -> World:
-    """The world that these settings describe. Raises WiredWrongly with all that are missing or malformed."""
+    """The world that these settings describe. Raises ConfigurationError with all that are missing or malformed."""
     settings = read_cloud_settings(variables)
     return World(
         settings=settings,

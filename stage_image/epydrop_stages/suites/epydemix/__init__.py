@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from epydrop.experiment import Experiment
-from epydrop_stages.description import Columns
-from epydrop_stages.pools import pool_of
-from epydrop_stages.results import Result
-from epydrop_stages.suites import Finished, Output, RunFacts, Task, seed_of
+from epydrop_stages.contract.description import Columns
+from epydrop_stages.contract.results import Result
+from epydrop_stages.contract.suite import Finished, Output, RunFacts, Task, seed_of
+from epydrop_stages.outputs.pools import pool_of
 from epydrop_stages.suites.epydemix.describe import describe
 from epydrop_stages.suites.epydemix.model import Work
 from epydrop_stages.suites.epydemix.run import run_work
@@ -22,7 +22,7 @@ from epydrop_stages.suites.epydemix.validation import check, warnings_of
 from epydrop_stages.suites.epydemix.variables import prior_names, variable_names
 
 if TYPE_CHECKING:
-    from epydrop_stages.digests import PointDigest
+    from epydrop_stages.outputs.digests import PointDigest
 
 _log = logging.getLogger("epydrop.stages.epydemix")
 
@@ -56,7 +56,7 @@ def run(task: Task) -> Result:
 
 def digest(results: Sequence[Finished], experiment: Experiment, facts: RunFacts, workspace: Path) -> PointDigest:
     """The chains of one point, pooled; in a worker."""
-    from epydrop_stages.digests import digest_point  # noqa: PLC0415 - workers are forked before pyarrow is at work
+    from epydrop_stages.outputs.digests import digest_point  # noqa: PLC0415 - workers are forked before pyarrow is at work
 
     pool = pool_of(results)
     return digest_point(pool, describe(pool, experiment), experiment, facts, workspace)
@@ -66,7 +66,7 @@ def report(
     digests: Iterable[PointDigest], experiment: Experiment, facts: RunFacts, workspace: Path
 ) -> Iterator[Output]:
     """Tables, quality and a report that needs nothing but itself."""
-    from epydrop_stages.publish import publish  # noqa: PLC0415 - as above
+    from epydrop_stages.outputs.publish import publish  # noqa: PLC0415 - as above
 
     return publish(digests, experiment, facts, workspace)
 

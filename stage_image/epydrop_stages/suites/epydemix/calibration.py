@@ -17,8 +17,8 @@ from epydemix.cli.config import build_priors, load_observed_data
 from epydemix.model.simulation_output import Trajectory
 
 from epydrop.errors import BadInput
-from epydrop_stages.observations import Periods
-from epydrop_stages.results import Floats, Observations, Posterior
+from epydrop_stages.contract.results import Floats, Observations, Posterior
+from epydrop_stages.inputs.observations import Periods
 from epydrop_stages.suites.epydemix.model import Simulator, Work
 from epydrop_stages.suites.epydemix.tasks import Config
 from epydrop_stages.suites.epydemix.totals import days_of, series_of

@@ -12,7 +12,7 @@ import pandas as pd
 from epydemix.cli.config import validate_calibration_config, validate_config
 
 from epydrop.errors import Problem
-from epydrop.experiment.problems import did_you_mean
+from epydrop.experiment.text.problems import did_you_mean
 from epydrop_stages.suites.epydemix.projection import scenario_configs
 from epydrop_stages.suites.epydemix.tasks import Config
 

@@ -10,8 +10,8 @@ import numpy as np
 from epydemix.cli.config import build_priors
 
 from epydrop.experiment import Experiment
-from epydrop_stages.description import Description
-from epydrop_stages.pools import Pool
+from epydrop_stages.contract.description import Description
+from epydrop_stages.outputs.pools import Pool
 from epydrop_stages.suites.epydemix.tasks import Config, point_at
 from epydrop_stages.suites.epydemix.variables import parameter_units, structure_of
 

@@ -24,7 +24,7 @@ from epydemix.utils.utils import (
     format_simulation_output,
 )
 
-from epydrop_stages.results import Days, Floats, Observations
+from epydrop_stages.contract.results import Days, Floats, Observations
 from epydrop_stages.suites.epydemix.stepping import Rng, Stepper
 from epydrop_stages.suites.epydemix.tasks import Config
 from epydrop_stages.suites.epydemix.windows import whole_days

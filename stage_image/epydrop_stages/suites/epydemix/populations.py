@@ -12,7 +12,7 @@ import pandas as pd
 from epydemix.population import population as source
 from epydemix.population.population import Population, load_epydemix_population
 
-from epydrop.errors import BadInput, Problem, TryAgain
+from epydrop.errors import BadInput, Problem, RetryableError
 from epydrop_stages.suites.epydemix.checks import FILE
 from epydrop_stages.suites.epydemix.tasks import Config
 
@@ -35,7 +35,7 @@ class Populations:
         self._loaded: dict[tuple[str, tuple[str, ...]], Population] = {}
 
     def of(self, config: Config) -> Population | None:
-        """The population of a configuration. Raises BadInput for an unknown name, TryAgain if the data are away."""
+        """The population of a configuration. Raises BadInput for an unknown name, RetryableError if the data are away."""
         name = population_name(config)
         if name is None:
             return None
@@ -57,7 +57,7 @@ class Populations:
                 Problem(f"population {name!r}: {error.filename} is not among the data", FILE, hint="check the layers")
             ) from error
         except URLError as error:
-            raise TryAgain(f"the data of population {name!r} could not be fetched: {error}") from error
+            raise RetryableError(f"the data of population {name!r} could not be fetched: {error}") from error
 
     @cached_property
     def _locations(self) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from epydemix.cli.config import DEFAULT_N_PROJECTIONS
 
-from epydrop_stages.results import Floats, Trajectories
+from epydrop_stages.contract.results import Floats, Trajectories
 from epydrop_stages.suites.epydemix.calibration import Particle
 from epydrop_stages.suites.epydemix.model import Work, prepare
 from epydrop_stages.suites.epydemix.stepping import Rng, Switched

@@ -10,7 +10,7 @@ import numpy as np
 from epydemix.cli.config import DEFAULT_N_SIMULATIONS
 from epydemix.model.simulation_output import Trajectory
 
-from epydrop_stages.results import Result
+from epydrop_stages.contract.results import Result
 from epydrop_stages.suites.epydemix.calibration import Comparison, Fit, prior_medians, sample
 from epydrop_stages.suites.epydemix.model import Setting, Work, folder_of, prepare
 from epydrop_stages.suites.epydemix.projection import Draws, project, scenario_configs

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from epydrop.errors import BadInput
 from epydrop.experiment import Experiment
-from epydrop_stages.results import Observations
-from epydrop_stages.series import read_observations
+from epydrop_stages.contract.results import Observations
+from epydrop_stages.inputs.series import read_observations
 from epydrop_stages.suites.epydemix.checks import read_files
 from epydrop_stages.suites.epydemix.model import Work
 from epydrop_stages.suites.epydemix.populations import Populations
@@ -38,7 +38,7 @@ class Sources:
         return replace(found, variable=point.config["calibration"]["target_variable"]) if found else None
 
     def work(self, point: Point) -> Work:
-        """All that the tasks of this point need. Raises BadInput, or TryAgain if a population is away."""
+        """All that the tasks of this point need. Raises BadInput, or RetryableError if a population is away."""
         files, problems = read_files(point.config, self.workspace)
         if problems:
             raise BadInput(*problems)

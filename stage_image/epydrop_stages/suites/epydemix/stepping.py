@@ -17,7 +17,7 @@ from epydemix.model.epimodel import EpiModel
 from epydemix.model.transition import Transition
 from epydemix.utils.utils import evaluate
 
-from epydrop_stages.results import Floats
+from epydrop_stages.contract.results import Floats
 
 Counts = npt.NDArray[np.int64]
 

@@ -16,7 +16,7 @@ from scipy.stats import qmc
 
 from epydrop.errors import BadInput, Problem
 from epydrop.experiment import Experiment
-from epydrop_stages.suites import TaskKey, seed_of
+from epydrop_stages.contract.suite import TaskKey, seed_of
 from epydrop_stages.suites.epydemix.windows import with_dates
 
 Config = dict[str, Any]

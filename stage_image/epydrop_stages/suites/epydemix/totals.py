@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from epydemix.model.simulation_output import Trajectory
 
-from epydrop_stages.results import Days, Floats, Trajectories
+from epydrop_stages.contract.results import Days, Floats, Trajectories
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ import pandas as pd
 
 from epydrop.experiment import Experiment
 from epydrop.experiment.forecasts import ending, with_projection_end
-from epydrop_stages.observations import DAYS_OF, is_transition
-from epydrop_stages.results import Observations
+from epydrop_stages.contract.results import Observations
+from epydrop_stages.inputs.observations import DAYS_OF, is_transition
 
 Section = dict[str, Any]
 

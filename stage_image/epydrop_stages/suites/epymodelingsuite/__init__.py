@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from epydrop.experiment import Experiment
-from epydrop_stages.description import Columns
-from epydrop_stages.pools import pool_of
-from epydrop_stages.suites import Finished, Output, RunFacts, Task, seed_of
+from epydrop_stages.contract.description import Columns
+from epydrop_stages.contract.suite import Finished, Output, RunFacts, Task, seed_of
+from epydrop_stages.outputs.pools import pool_of
 from epydrop_stages.suites.epymodelingsuite import package
 from epydrop_stages.suites.epymodelingsuite.configuration import find
 
@@ -56,7 +56,7 @@ def columns(experiment: Experiment) -> Columns:
 
 def digest(results: Sequence[Finished], experiment: Experiment, facts: RunFacts, workspace: Path) -> SuiteDigest:
     """What the package's output generator makes of each result of one point, and what the report needs of it."""
-    from epydrop_stages.digests import digest_point  # noqa: PLC0415 - workers are forked before pyarrow is at work
+    from epydrop_stages.outputs.digests import digest_point  # noqa: PLC0415 - workers are forked before pyarrow is at work
     from epydrop_stages.suites.epymodelingsuite.convert import as_result  # noqa: PLC0415 - as above
     from epydrop_stages.suites.epymodelingsuite.describe import describe  # noqa: PLC0415 - as above
     from epydrop_stages.suites.epymodelingsuite.publish import SuiteDigest, TaskDigest  # noqa: PLC0415 - as above
@@ -71,7 +71,7 @@ def report(
     digests: Iterable[SuiteDigest], experiment: Experiment, facts: RunFacts, workspace: Path
 ) -> Iterator[Output]:
     """The package's tables and figures under their names, the configuration, the tasks, quality and the report."""
-    from epydrop_stages.publish import publish  # noqa: PLC0415 - as above
+    from epydrop_stages.outputs.publish import publish  # noqa: PLC0415 - as above
     from epydrop_stages.suites.epymodelingsuite.publish import PackageFiles  # noqa: PLC0415 - as above
 
     made = PackageFiles(workspace, facts)

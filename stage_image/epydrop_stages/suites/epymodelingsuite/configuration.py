@@ -12,10 +12,10 @@ from typing import Any
 
 from epydrop.errors import BadInput, Problem
 from epydrop.experiment import Experiment
-from epydrop.experiment.data_files import normal_name
-from epydrop.experiment.source import Source, read_source, source_of
-from epydrop.experiment.yaml_writer import write_yaml
-from epydrop_stages.places import placed
+from epydrop.experiment.bundle.data_files import normal_name
+from epydrop.experiment.text.source import Source, read_source, source_of
+from epydrop.experiment.text.yaml_writer import write_yaml
+from epydrop_stages.inputs.problem_locations import placed
 
 PARTS = ("basemodel", "modelset", "output")
 

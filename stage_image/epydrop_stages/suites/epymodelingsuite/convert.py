@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from epydrop_stages.results import Days, Floats, Posterior, Result, Trajectories
+from epydrop_stages.contract.results import Days, Floats, Posterior, Result, Trajectories
 from epydrop_stages.suites.epymodelingsuite.work import CALIBRATION, Made
 
 _TOTAL = "_total"  # epydemix's name for all age groups together

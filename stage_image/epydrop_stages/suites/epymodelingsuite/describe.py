@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from epydrop_stages.description import Description, Prior
+from epydrop_stages.contract.description import Description, Prior
 from epydrop_stages.suites.epymodelingsuite.configuration import Configuration
 
 START = "start_date"

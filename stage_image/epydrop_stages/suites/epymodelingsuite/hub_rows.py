@@ -7,7 +7,7 @@ import gzip
 from collections.abc import Iterator, Mapping
 from datetime import date
 
-from epydrop_stages.hub.flusight import HubRow, validate
+from epydrop_stages.outputs.hub.flusight import HubRow, validate
 
 HUB_FILE = "output_hub_formatted.csv.gz"
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from epydrop.errors import EpydropError
-from epydrop_stages.suites import Output
+from epydrop_stages.contract.suite import Output
 
 _GZIP = b"\x1f\x8b"
 _LEVEL = 6

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from epydrop.errors import BadInput
-from epydrop_stages.data_file import listed
-from epydrop_stages.results import Observations
+from epydrop_stages.contract.results import Observations
+from epydrop_stages.inputs.data_file import listed
 from epydrop_stages.suites.epymodelingsuite.checks import read
 from epydrop_stages.suites.epymodelingsuite.configuration import Configuration
 from epydrop_stages.suites.epymodelingsuite.observed import DataFile

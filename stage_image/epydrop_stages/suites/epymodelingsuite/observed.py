@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from epydrop.errors import BadInput, Problem
-from epydrop_stages.observations import DAYS_OF
-from epydrop_stages.results import Observations
+from epydrop_stages.contract.results import Observations
+from epydrop_stages.inputs.observations import DAYS_OF
 from epydrop_stages.suites.epymodelingsuite.configuration import Part
 
 LOCATION_COLUMN = "geo_value"  # fixed by the package, as of 0.1.0

@@ -11,9 +11,9 @@ from urllib.error import URLError
 
 from epydemix.population import population as population_source
 
-from epydrop.errors import BadInput, TryAgain
-from epydrop_stages.results import Observations
-from epydrop_stages.suites import Task
+from epydrop.errors import BadInput, RetryableError
+from epydrop_stages.contract.results import Observations
+from epydrop_stages.contract.suite import Task
 from epydrop_stages.suites.epymodelingsuite.checks import Configs, validated
 from epydrop_stages.suites.epymodelingsuite.configuration import Configuration
 from epydrop_stages.suites.epymodelingsuite.describe import describe
@@ -27,7 +27,7 @@ _log = logging.getLogger("epydrop.stages.epymodelingsuite")
 
 
 def prepared_tasks(configuration: Configuration, seed: int, folder: Path) -> Iterator[Task]:
-    """The tasks, ordered by location. Raises BadInput with every problem, TryAgain when populations cannot be had."""
+    """The tasks, ordered by location. Raises BadInput with every problem, RetryableError when populations cannot be had."""
     if data := os.environ.get("EPYDEMIX_DATA"):
         population_source.EPYDEMIX_DATA_BASE_URL = data  # where the package's own loader looks, too
     configs = validated(configuration, folder)
@@ -57,7 +57,7 @@ def _built(configs: Configs) -> Sequence[Any]:
         raise
     except Exception as error:
         if isinstance(error.__context__, URLError):
-            raise TryAgain(f"the data of a population could not be fetched: {error.__context__}") from error
+            raise RetryableError(f"the data of a population could not be fetched: {error.__context__}") from error
         raise BadInput(explained(error, "its builder")) from error
     return outputs if isinstance(outputs, list) else [outputs]
 

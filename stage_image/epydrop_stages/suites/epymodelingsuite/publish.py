@@ -14,17 +14,17 @@ from typing import Any
 
 from epydrop.errors import EpydropError
 from epydrop.experiment import Experiment
-from epydrop_stages.digests import PointDigest
-from epydrop_stages.quality.checks import Finding, Severity
-from epydrop_stages.suites import Output, RunFacts, TaskLine
+from epydrop_stages.contract.suite import Output, RunFacts, TaskLine
+from epydrop_stages.outputs.digests import PointDigest
+from epydrop_stages.outputs.quality.checks import Finding, Severity
+from epydrop_stages.outputs.tables.blocks import Layout
+from epydrop_stages.outputs.tables.files import Table
+from epydrop_stages.outputs.tables.rows import as_columns
 from epydrop_stages.suites.epymodelingsuite.configuration import Configuration
 from epydrop_stages.suites.epymodelingsuite.generator import Generated
 from epydrop_stages.suites.epymodelingsuite.hub_rows import HUB_FILE, hub_problems
 from epydrop_stages.suites.epymodelingsuite.joined import JoinedTables, is_table
 from epydrop_stages.suites.epymodelingsuite.work import Made
-from epydrop_stages.tables.blocks import Layout
-from epydrop_stages.tables.files import Table
-from epydrop_stages.tables.rows import as_columns
 
 _COLUMNS = {
     "index": "integer",

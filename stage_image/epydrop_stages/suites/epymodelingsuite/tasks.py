@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from epydrop.errors import BadInput
-from epydrop_stages.results import Observations
-from epydrop_stages.suites import Task, TaskKey
+from epydrop_stages.contract.results import Observations
+from epydrop_stages.contract.suite import Task, TaskKey
 from epydrop_stages.suites.epymodelingsuite.checks import Configs
 from epydrop_stages.suites.epymodelingsuite.work import Work, kind_of
 

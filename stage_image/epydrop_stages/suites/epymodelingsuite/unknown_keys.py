@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from epydrop.errors import Problem
-from epydrop.experiment.problems import did_you_mean
+from epydrop.experiment.text.problems import did_you_mean
 from epydrop_stages.suites.epymodelingsuite.configuration import Part
 
 Steps = tuple[str | int, ...]

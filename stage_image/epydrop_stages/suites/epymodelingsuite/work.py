@@ -7,7 +7,7 @@ from typing import Any
 
 import dill
 
-from epydrop_stages.results import Observations
+from epydrop_stages.contract.results import Observations
 
 SIMULATION, CALIBRATION = "simulation", "calibration"
 

@@ -1,0 +1,1 @@
+"""The Cloud Batch v1 API over gRPC and REST."""

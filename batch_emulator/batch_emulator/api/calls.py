@@ -1,0 +1,93 @@
+"""All that clients may call, whichever door they come in by."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from google.cloud.location import locations_pb2
+from google.longrunning import operations_pb2
+
+from batch_emulator import messages
+from batch_emulator.api.errors import ApiError
+from batch_emulator.api.jobs import Jobs
+from batch_emulator.api.operations import Operations
+from batch_emulator.api.tasks import Tasks
+
+BATCH = "google.cloud.batch.v1.BatchService"
+OPERATIONS = "google.longrunning.Operations"
+LOCATIONS = "google.cloud.location.Locations"
+
+_PLACE = "projects/*/locations/*"
+_JOB = f"{_PLACE}/jobs/*"
+_GROUP = f"{_JOB}/taskGroups/*"
+_OPERATION = f"{_PLACE}/operations/*"
+
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Call:
+    """A method of a service, its HTTP rule, and what answers it.
+
+    ``http`` is the verb and the path, with the field that the path fills in: ``GET {name=projects/*}``;
+    ``body`` is the field that the body fills in, or '*' for all fields.
+    """
+
+    service: str
+    method: str
+    http: str
+    request: Any
+    answer: Callable[[Any], Any]
+    body: str = ""
+
+    def reply_to(self, request: Any) -> Any:
+        """The answer, with a line in the log for those who debug. Raises ApiError."""
+        what = getattr(request, "name", "") or getattr(request, "parent", "")
+        began = time.perf_counter()
+        try:
+            reply = self.answer(request)
+        except ApiError as error:
+            log.debug("%s %s: %s", self.method, what, error)
+            raise
+        log.debug("%s %s: %.1f ms", self.method, what, (time.perf_counter() - began) * 1000)
+        return reply
+
+
+def all_calls(jobs: Jobs, tasks: Tasks, operations: Operations) -> list[Call]:
+    """As google/cloud/batch/v1/batch.proto and its service configuration have them."""
+    batch = (
+        ("CreateJob", f"POST {{parent={_PLACE}}}/jobs", messages.CreateJobRequest, jobs.create, "job"),
+        ("ListJobs", f"GET {{parent={_PLACE}}}/jobs", messages.ListJobsRequest, jobs.page),
+        ("GetJob", f"GET {{name={_JOB}}}", messages.GetJobRequest, jobs.get),
+        ("DeleteJob", f"DELETE {{name={_JOB}}}", messages.DeleteJobRequest, jobs.delete),
+        ("CancelJob", f"POST {{name={_JOB}}}:cancel", messages.CancelJobRequest, jobs.cancel, "*"),
+        ("ListTasks", f"GET {{parent={_GROUP}}}/tasks", messages.ListTasksRequest, tasks.page),
+        ("GetTask", f"GET {{name={_GROUP}/tasks/*}}", messages.GetTaskRequest, tasks.get),
+    )
+    lro = operations_pb2
+    running = (
+        ("GetOperation", f"GET {{name={_OPERATION}}}", lro.GetOperationRequest, operations.get),
+        ("ListOperations", f"GET {{name={_PLACE}}}/operations", lro.ListOperationsRequest, operations.page),
+        ("DeleteOperation", f"DELETE {{name={_OPERATION}}}", lro.DeleteOperationRequest, operations.delete),
+        ("CancelOperation", f"POST {{name={_OPERATION}}}:cancel", lro.CancelOperationRequest, operations.cancel, "*"),
+        ("WaitOperation", f"POST {{name={_OPERATION}}}:wait", lro.WaitOperationRequest, operations.wait, "*"),
+    )
+    places = (
+        (
+            "ListLocations",
+            "GET {name=projects/*}/locations",
+            locations_pb2.ListLocationsRequest,
+            operations.list_locations,
+        ),
+        ("GetLocation", f"GET {{name={_PLACE}}}", locations_pb2.GetLocationRequest, operations.get_location),
+    )
+    return [
+        Call(service, *call)
+        for service, calls in ((BATCH, batch), (OPERATIONS, running), (LOCATIONS, places))
+        for call in calls
+    ]

@@ -1,0 +1,1 @@
+"""Jobs and tasks as processes, under the rules of Batch."""

@@ -1,0 +1,179 @@
+"""Jobs and tasks in SQLite: what was asked for, and what became of it. Every change is told to a witness.
+
+Knows no process, nor what a job's specification says; any thread or process may read and ask, only the
+supervisor writes what tasks do.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from epydrop.core.jobs import JobState, TaskCounts, TaskEnd
+from epydrop_workstation.local.database import Database
+
+_PAGE = 500
+
+PENDING = "pending"
+RUNNING = "running"
+SUCCEEDED = "succeeded"
+FAILED = "failed"
+NEVER_RAN = "never_ran"
+
+
+@dataclass(frozen=True)
+class TaskRow:
+    """A task as recorded. ``retry`` counts its tries from 0; times are seconds since 1970."""
+
+    job_id: str
+    position: int
+    state: str
+    retry: int
+    exit_code: int | None = None
+    pid: int | None = None
+    pid_created: float | None = None
+    started: float | None = None
+
+
+@dataclass(frozen=True)
+class JobRow:
+    """A job as recorded; ``created`` in seconds since 1970."""
+
+    job_id: str
+    uid: str
+    state: JobState
+    created: float
+    detail: str
+    spec: bytes
+
+
+@dataclass(frozen=True)
+class JobChange:
+    """A job that entered a state; ``before`` is None for a new one."""
+
+    job_id: str
+    uid: str
+    before: JobState | None
+    after: JobState
+    moment: float
+    detail: str = ""
+
+
+class Witness:
+    """Is told of every change, inside the transaction that makes it. This one lets it pass."""
+
+    def job_changed(self, change: JobChange) -> None:
+        """A job entered a state."""
+
+    def tasks_changed(self, rows: Sequence[TaskRow]) -> None:
+        """These tasks are about to be recorded so."""
+
+    def job_erased(self, job_id: str) -> None:
+        """A job and its tasks are no more."""
+
+
+class JobStore:
+    """The tables of jobs and tasks."""
+
+    def __init__(self, database: Database, witness: Witness) -> None:
+        self.database = database
+        self._witness = witness
+
+    def insert(self, job_id: str, uid: str, spec: bytes, task_count: int) -> None:
+        """Adds a job that waits, unless there is one of that id."""
+        with self.database.transaction() as connection:
+            now = time.time()
+            added = connection.execute(
+                "INSERT INTO jobs (job_id, uid, state, created, spec) VALUES (?, ?, ?, ?, ?)"
+                " ON CONFLICT (job_id) DO NOTHING",
+                (job_id, uid, JobState.QUEUED, now, spec),
+            )
+            if not added.rowcount:
+                return
+            connection.executemany(
+                "INSERT INTO tasks (job_id, position) VALUES (?, ?)",
+                ((job_id, position) for position in range(task_count)),
+            )
+            self._witness.job_changed(JobChange(job_id, uid, None, JobState.QUEUED, now))
+
+    def job(self, job_id: str) -> JobRow | None:
+        """One job, or None."""
+        rows = self.database.rows(
+            "SELECT job_id, uid, state, created, detail, spec FROM jobs WHERE job_id = ?", (job_id,)
+        )
+        return JobRow(**{**dict(rows[0]), "state": JobState(rows[0]["state"])}) if rows else None
+
+    def counts(self, job_id: str) -> TaskCounts:
+        """How many tasks are in each state."""
+        rows = self.database.rows("SELECT state, count(*) AS n FROM tasks WHERE job_id = ? GROUP BY state", (job_id,))
+        return TaskCounts(**{row["state"]: row["n"] for row in rows})
+
+    def failed(self, job_id: str) -> Iterator[TaskEnd]:
+        """The tasks that ended without success or never ran, in order, page by page."""
+        last = -1
+        while rows := self.database.rows(
+            "SELECT position, exit_code FROM tasks WHERE job_id = ? AND state IN (?, ?) AND position > ?"
+            " ORDER BY position LIMIT ?",
+            (job_id, FAILED, NEVER_RAN, last, _PAGE),
+        ):
+            yield from (TaskEnd(row["position"], row["exit_code"]) for row in rows)
+            last = rows[-1]["position"]
+
+    def active(self) -> list[tuple[str, JobState]]:
+        """The jobs that have not ended, in the order of their submission."""
+        rows = self.database.rows("SELECT job_id, state FROM jobs WHERE NOT has_ended ORDER BY serial")
+        return [(row["job_id"], JobState(row["state"])) for row in rows]
+
+    def tasks(self, job_id: str, state: str) -> list[TaskRow]:
+        """All tasks of a job in one state, in order."""
+        rows = self.database.rows(
+            "SELECT * FROM tasks WHERE job_id = ? AND state = ? ORDER BY position", (job_id, state)
+        )
+        return [TaskRow(**dict(row)) for row in rows]
+
+    def task(self, job_id: str, position: int) -> TaskRow | None:
+        """One task, or None."""
+        rows = self.database.rows("SELECT * FROM tasks WHERE job_id = ? AND position = ?", (job_id, position))
+        return TaskRow(**dict(rows[0])) if rows else None
+
+    def record(self, tasks: Sequence[TaskRow]) -> None:
+        """Replaces what is known of these tasks."""
+        if not tasks:
+            return
+        with self.database.transaction() as connection:
+            self._witness.tasks_changed(tasks)
+            connection.executemany(
+                "UPDATE tasks SET state = ?, retry = ?, exit_code = ?, pid = ?, pid_created = ?, started = ?"
+                " WHERE job_id = ? AND position = ?",
+                ((t.state, t.retry, t.exit_code, t.pid, t.pid_created, t.started, t.job_id, t.position) for t in tasks),
+            )
+
+    def abandon(self, job_id: str) -> None:
+        """The tasks that still wait will not run: failed where a try failed before, else never ran."""
+        with self.database.transaction() as connection:
+            connection.execute(
+                "UPDATE tasks SET state = CASE WHEN exit_code IS NULL THEN ? ELSE ? END WHERE job_id = ? AND state = ?",
+                (NEVER_RAN, FAILED, job_id, PENDING),
+            )
+
+    def move(self, job_id: str, before: Sequence[JobState], after: JobState, detail: str = "") -> bool:
+        """Moves a job from one of these states to another; False when it was in none of them."""
+        with self.database.transaction() as connection:
+            job = connection.execute("SELECT uid, state FROM jobs WHERE job_id = ?", (job_id,)).fetchone()
+            if job is None or job["state"] not in before:
+                return False
+            connection.execute(
+                "UPDATE jobs SET state = ?, has_ended = ?, detail = ? WHERE job_id = ?",
+                (after, after.is_ended, detail, job_id),
+            )
+            now = time.time()
+            self._witness.job_changed(JobChange(job_id, job["uid"], JobState(job["state"]), after, now, detail))
+        return True
+
+    def erase(self, job_id: str) -> None:
+        """Forgets a job and its tasks; none of them may be running."""
+        with self.database.transaction() as connection:
+            connection.execute("DELETE FROM tasks WHERE job_id = ?", (job_id,))
+            connection.execute("DELETE FROM jobs WHERE job_id = ?", (job_id,))
+            self._witness.job_erased(job_id)

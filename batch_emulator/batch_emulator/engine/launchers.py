@@ -1,0 +1,148 @@
+"""What starts the processes of tasks and tells how they ended: the interface, and the plain way of doing it."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from batch_emulator.engine.processes import signal_group, wait_gone
+from epydrop.core.jobs import TaskExit
+from epydrop.errors import RetryableError
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One process to start: in a session of its own, its output at the end of the log, in the folder ``cwd``."""
+
+    command: tuple[str, ...]
+    env: Mapping[str, str]
+    cwd: Path
+    log: Path
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A process that ended, and with it all of its group: exit code, CPU seconds, peak memory in MiB."""
+
+    pid: int
+    exit_code: int
+    cpu_seconds: float = 0.0
+    peak_mib: float = 0.0
+
+
+class Launcher(Protocol):
+    """Starts processes that all end when this one does, however that comes about. For one thread only."""
+
+    def open(self, lock: int) -> None:
+        """Makes ready; the file ``lock`` stays open in every process started, so that it is locked while one lives."""
+
+    def warm_up(self) -> None:
+        """Does now what else the first start would wait for. Raises ConfigurationError."""
+
+    def start(self, launch: Launch) -> int:
+        """Starts a process and returns its id, which is also that of its group. Raises RetryableError, ConfigurationError."""
+
+    def wait(self, timeout: float) -> list[Ended]:
+        """The processes that ended since the last call; waits up to ``timeout`` seconds for the first."""
+
+    def close(self) -> None:
+        """Kills every process it started, waits for them and forgets them."""
+
+
+class SpawnLauncher:
+    """A fresh interpreter for each task: slower to start than a fork, and at home on every system."""
+
+    def __init__(self) -> None:
+        self._running: dict[int, tuple[subprocess.Popen[bytes], int]] = {}
+        self._lifeline: tuple[int, int] | None = None
+        self._lock = -1
+
+    def open(self, lock: int) -> None:
+        """Makes the pipe whose closing, by whatever end of this process, is the end of the tasks."""
+        self._lock = lock
+        self._lifeline = self._lifeline or os.pipe()
+
+    def warm_up(self) -> None:
+        """There is nothing to do before."""
+
+    def start(self, launch: Launch) -> int:
+        """Starts the command by way of ``task_process``, which watches the pipe."""
+        if self._lifeline is None:
+            raise RuntimeError("the launcher was not opened")
+        ended, ending = os.pipe()
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "batch_emulator.engine.task_process",
+            str(self._lifeline[0]),
+            *launch.command,
+        ]
+        try:
+            with launch.log.open("ab") as log:
+                process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    cwd=launch.cwd,
+                    env=dict(launch.env),
+                    pass_fds=(self._lifeline[0], ending, self._lock),
+                    start_new_session=True,
+                )
+        except OSError as error:
+            os.close(ended)
+            raise RetryableError(f"no process could be started: {error}") from error
+        finally:
+            os.close(ending)
+        self._running[process.pid] = (process, ended)
+        return process.pid
+
+    def wait(self, timeout: float) -> list[Ended]:
+        """The end of a process shows as the end of a pipe that only it held: select works on that everywhere."""
+        poll = select.poll()
+        pids = {ended: pid for pid, (_, ended) in self._running.items()}
+        for ended in pids:
+            poll.register(ended, select.POLLIN)
+        return [self._reaped(pids[ended]) for ended, _ in poll.poll(timeout * 1000)]
+
+    def close(self) -> None:
+        """Kills the groups and lets go of the pipe."""
+        for pid in self._running:
+            signal_group(pid, signal.SIGKILL)
+        for pid in list(self._running):
+            self._reaped(pid)
+        if self._lifeline:
+            for end in self._lifeline:
+                os.close(end)
+            self._lifeline = None
+
+    def _reaped(self, pid: int) -> Ended:
+        process, ended = self._running.pop(pid)
+        os.close(ended)
+        _, status, usage = os.wait4(pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        signal_group(pid, signal.SIGKILL)
+        return ended_of(pid, status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss)
+
+
+def ended_of(pid: int, status: int, cpu_seconds: float, max_rss: int) -> Ended:
+    """From what ``os.wait4`` returns; death by a signal counts as 128 and its number, as in a shell."""
+    code = os.waitstatus_to_exitcode(status)
+    per_mib = 1024 if sys.platform != "darwin" else 1024 * 1024
+    return Ended(pid, code if code >= 0 else 128 - code, cpu_seconds, max_rss / per_mib)
+
+
+def lost(pids: Sequence[int]) -> list[Ended]:
+    """Processes whose end nobody saw, killed to be sure: as when a machine stops reporting."""
+    for pid in pids:
+        signal_group(pid, signal.SIGKILL)
+    wait_gone(pids)
+    return [Ended(pid, TaskExit.REPORTING_TIMEOUT) for pid in pids]

@@ -1,0 +1,73 @@
+"""One supervisor per ROOT, told by a locked file that every task keeps open too.
+
+So the lock of a supervisor that was killed is free only when the last of its tasks is gone: no task
+ever runs beside its own successor.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from pathlib import Path
+
+from batch_emulator.engine import processes
+from epydrop.errors import RetryableError
+
+_DYING_WITHIN = 15.0  # seconds; tasks end about at once when their supervisor does
+
+
+class SupervisorLock:
+    """The lock file ``path``; it holds the id and the start time of the process that has it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._handle: int | None = None
+
+    def take(self) -> int:
+        """The open, locked file. Raises RetryableError, naming its process, when another supervisor has it."""
+        if self._handle is not None:
+            return self._handle
+        handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            self._wait_for(handle)
+        except BaseException:
+            os.close(handle)
+            raise
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"{os.getpid()} {processes.created(os.getpid())}\n".encode(), 0)
+        self._handle = handle
+        return handle
+
+    def release(self) -> None:
+        """Lets the next supervisor have it; harmless when it was not taken."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+    def _wait_for(self, handle: int) -> None:
+        deadline = time.monotonic() + _DYING_WITHIN
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holder = _holder(handle)
+                if holder and processes.is_same(*holder):
+                    raise RetryableError(
+                        f"process {holder[0]} runs the tasks of {self._path.parent.parent}; wait for it, or end it"
+                    ) from None
+                if time.monotonic() > deadline:
+                    raise RetryableError(
+                        f"tasks of a supervisor that ended still hold {self._path}; try again soon"
+                    ) from None
+                time.sleep(0.02)
+            else:
+                return
+
+
+def _holder(handle: int) -> tuple[int, float] | None:
+    try:
+        pid, created = os.pread(handle, 100, 0).split()
+        return int(pid), float(created)
+    except ValueError:
+        return None  # taken this moment, and not yet signed

@@ -1,0 +1,1 @@
+"""What Batch accepts, and what it makes of it."""

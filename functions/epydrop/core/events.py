@@ -1,0 +1,124 @@
+"""What happened, in our own words. An event is only a hint; a kick is a command."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from epydrop.core.jobs import JobState
+from epydrop.core.run import Changes, Dropped
+from epydrop.formats.names import JobName, Stage
+
+
+@dataclass(frozen=True)
+class FileDropped:
+    """An object that may be an experiment appeared in the trigger bucket. ``size`` in bytes."""
+
+    dropped: Dropped
+    size: int
+
+
+@dataclass(frozen=True)
+class KickDropped:
+    """An object that may be a kick appeared in the trigger bucket. ``size`` in bytes."""
+
+    dropped: Dropped
+    size: int
+
+
+@dataclass(frozen=True)
+class JobChanged:
+    """Batch says that a job of ours entered a state."""
+
+    job: JobName
+    state: JobState | None
+
+    @property
+    def run_id(self) -> str:
+        """The run that the job belongs to."""
+        return self.job.run_id
+
+
+@dataclass(frozen=True)
+class CheckRequested:
+    """The sweep asks for one run to be looked at."""
+
+    run_id: str
+
+
+@dataclass(frozen=True)
+class SweepRequested:
+    """The schedule asks for every open or unsettled run to be checked."""
+
+    published: datetime | None = None
+
+
+@dataclass(frozen=True)
+class CancelRequested:
+    """A person wants the run to end."""
+
+    run_id: str
+    kick_id: str
+    published: datetime
+
+
+@dataclass(frozen=True)
+class RetryRequested:
+    """A person wants a failed or cancelled run to go on, or a run to be computed again from a stage."""
+
+    run_id: str
+    kick_id: str
+    published: datetime
+    from_stage: Stage | None = None
+    changes: Changes = field(default_factory=Changes)
+
+
+@dataclass(frozen=True)
+class OutputRequested:
+    """A person wants the output stage once more, into a folder of its own; no ``config`` means the experiment's own."""
+
+    run_id: str
+    kick_id: str
+    published: datetime
+    config: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StartRequested:
+    """A person wants an experiment that lies in the trigger bucket to run once more, as it is now."""
+
+    bucket: str
+    name: str
+    kick_id: str
+    published: datetime
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """The envelope is none of our business, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Refused(Ignored):
+    """A person's command that asks for nothing clear, and why; whoever sent it should hear of it."""
+
+
+Kick = CancelRequested | RetryRequested | OutputRequested
+RunEvent = FileDropped | JobChanged | CheckRequested | Kick
+Command = Kick | StartRequested
+Event = RunEvent | StartRequested | KickDropped | SweepRequested | Ignored
+
+
+def subject_of(event: Event) -> dict[str, str]:
+    """What of the event stands on each line of the log: the run, and the attempt of a stage."""
+    match event:
+        case JobChanged(job):
+            return {"run_id": job.run_id, "stage": str(job.stage), "attempt": str(job.attempt)}
+        case FileDropped(dropped):
+            return {"run_id": dropped.run_id}
+        case CheckRequested() | CancelRequested() | RetryRequested() | OutputRequested():
+            return {"run_id": event.run_id}
+        case _:
+            return {}

@@ -1,0 +1,137 @@
+"""A job: what we ask of the job service, and what it shows us. Orders in, specification out: pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from epydrop.errors import ExitCode
+from epydrop.formats import names
+from epydrop.formats.names import Stage
+from epydrop.formats.orders import Orders, Resources
+
+MAX_TASK_RETRIES = 3
+
+SIGNING_KEY = "EPYDROP_SIGNING_KEY"
+GITHUB_PAT = "GITHUB_PAT"  # the builder alone clones
+
+
+class JobState(StrEnum):
+    """The states of a Cloud Batch job, by Batch's own names."""
+
+    QUEUED = "QUEUED"
+    SCHEDULED = "SCHEDULED"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLATION_IN_PROGRESS = "CANCELLATION_IN_PROGRESS"
+    CANCELLED = "CANCELLED"
+    DELETION_IN_PROGRESS = "DELETION_IN_PROGRESS"
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether no task of the job can run any more."""
+        return self in _ENDED
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the job still waits for machines."""
+        return self in (JobState.QUEUED, JobState.SCHEDULED)
+
+
+_ENDED = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
+
+
+class TaskExit:
+    """The exit codes that Cloud Batch reserves for itself (docs: batch/docs/troubleshooting)."""
+
+    UNKNOWN = 50000
+    PREEMPTED = 50001
+    REPORTING_TIMEOUT = 50002
+    REBOOTED = 50003
+    UNRESPONSIVE = 50004
+    TIMED_OUT = 50005
+    RECREATED = 50006
+
+
+RETRIED_BY_BATCH = (
+    TaskExit.PREEMPTED,
+    TaskExit.REPORTING_TIMEOUT,
+    TaskExit.REBOOTED,
+    TaskExit.UNRESPONSIVE,
+    TaskExit.RECREATED,
+    int(ExitCode.TRY_AGAIN),
+)
+
+
+@dataclass(frozen=True)
+class JobSpec:
+    """One array job: ``task_count`` tasks of the same command, told apart by BATCH_TASK_INDEX."""
+
+    job_id: str
+    task_count: int
+    parallelism: int
+    command: tuple[str, ...]
+    env: dict[str, str]
+    resources: Resources
+    labels: dict[str, str]
+    max_task_retries: int = MAX_TASK_RETRIES
+    retried_exit_codes: tuple[int, ...] = RETRIED_BY_BATCH
+    secrets: tuple[str, ...] = ()  # variables whose values the job service knows, and the specification does not
+
+
+@dataclass(frozen=True)
+class TaskCounts:
+    """How many tasks of a job are in each state."""
+
+    pending: int = 0
+    running: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    never_ran: int = 0  # Batch's UNEXECUTED: the job ended before they began
+
+
+@dataclass(frozen=True)
+class JobView:
+    """A job as the job service shows it right now. ``uid`` is the service's own id for it."""
+
+    job_id: str
+    uid: str
+    state: JobState
+    created: datetime
+    counts: TaskCounts = field(default_factory=TaskCounts)
+    labels: dict[str, str] = field(default_factory=dict)
+    detail: str = ""  # the service's last words about the job, for people
+
+
+@dataclass(frozen=True)
+class TaskEnd:
+    """How a task that did not succeed ended: its place in the job and the exit code of its last try, if it had one."""
+
+    position: int
+    exit_code: int | None
+
+
+def job_spec(orders: Orders, run_url: str) -> JobSpec:
+    """The job that carries out these orders; the same orders always give the same job."""
+    labels = dict(orders.labels)
+    labels["orders"] = orders_digest(orders)
+    return JobSpec(
+        job_id=names.job_id(orders.stage, orders.run_id, orders.attempt),
+        task_count=len(orders.indices),
+        parallelism=min(orders.parallelism, len(orders.indices)),
+        command=("python", "-m", "epydrop_stages", str(orders.stage)),
+        env={"EPYDROP_RUN_URL": run_url, "EPYDROP_ATTEMPT": str(orders.attempt)},
+        resources=orders.resources,
+        labels=labels,
+        secrets=(SIGNING_KEY, GITHUB_PAT) if orders.stage is Stage.BUILDER else (SIGNING_KEY,),
+    )
+
+
+def orders_digest(orders: Orders) -> str:
+    """A label that tells whether an existing job obeys these very orders."""
+    text = json.dumps(asdict(orders), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""The zip around an experiment and its data files."""

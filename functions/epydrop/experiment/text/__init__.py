@@ -1,0 +1,1 @@
+"""YAML with its lines: where a value stands, what is wrong with it, and how it is written back."""

@@ -1,0 +1,162 @@
+"""What the stages leave for the others to read: the manifest, error records, refusals, the completion mark.
+
+Written by the stages, read by the functions; each is one small JSON object with a format version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import traceback as tracebacks
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import ClassVar
+
+from epydrop.formats.index_set import IndexSet
+from epydrop.formats.names import Stage
+
+_STRICT = {"extra": "forbid"}
+_MAX_TRACEBACK = 20_000  # characters; enough for any real one, and a digest of 200 stays under 4 MB
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What the builder made: written last, so that its presence says that everything else is there.
+
+    ``locations`` maps each location to the half-open range of its task indices.
+    """
+
+    FORMAT: ClassVar[int] = 1
+    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
+
+    run_id: str
+    tasks: int
+    locations: dict[str, tuple[int, int]]
+    digests: dict[str, str] = field(default_factory=dict)  # object name -> sha256 of what lies there
+    versions: dict[str, str] = field(default_factory=dict)  # python, epydrop, the suite and what it computes with
+    format: int = 1
+
+
+@dataclass(frozen=True)
+class PinnedCommit:
+    """The commit that ``ref`` of the forecast repository meant when the run's first builder looked."""
+
+    FORMAT: ClassVar[int] = 1
+    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
+
+    repo: str
+    ref: str
+    commit: str
+    format: int = 1
+
+
+@dataclass(frozen=True)
+class RecordedProblem:
+    """One problem with an input, as in ``errors.Problem``."""
+
+    message: str
+    file: str = ""
+    line: int | None = None
+    column: int | None = None
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class ErrorRecord:
+    """Why one try of one task ended with a non-zero exit code. ``index`` counts within the run."""
+
+    FORMAT: ClassVar[int] = 1
+    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
+
+    run_id: str
+    stage: Stage
+    attempt: int
+    index: int
+    retry: int
+    exit_code: int
+    type: str
+    message: str
+    traceback: str
+    fingerprint: str
+    host: str = ""
+    peak_memory_mib: float = 0.0
+    problems: tuple[RecordedProblem, ...] = ()
+    started: float = 0.0  # seconds since 1970
+    wall_seconds: float = 0.0
+    format: int = 1
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """The results that the output stage could not use: index -> the reason."""
+
+    FORMAT: ClassVar[int] = 1
+    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
+
+    run_id: str
+    reasons: dict[int, str]
+    format: int = 1
+
+    @property
+    def indices(self) -> IndexSet:
+        """Which results must be made again."""
+        return IndexSet.of(self.reasons)
+
+
+@dataclass(frozen=True)
+class Telemetry:
+    """What one try of one task used: seconds, MiB and bytes."""
+
+    FORMAT: ClassVar[int] = 1
+    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
+
+    run_id: str
+    stage: Stage
+    attempt: int
+    index: int
+    retry: int
+    started: float  # seconds since 1970
+    wall_seconds: float
+    cpu_seconds: float
+    peak_memory_mib: float
+    bytes_in: int
+    bytes_out: int
+    host: str = ""
+    exit_code: int = 0
+    skipped: bool = False  # a valid result was there already
+    format: int = 1
+
+
+@dataclass(frozen=True)
+class Complete:
+    """The last object of a set of outputs: name -> sha256 of every other object in its folder."""
+
+    FORMAT: ClassVar[int] = 1
+    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
+
+    run_id: str
+    attempt: int
+    files: dict[str, str]
+    missing: IndexSet = field(default_factory=IndexSet)
+    quality: str = ""  # the worst of the checks in quality.json: 'pass', 'warn' or 'fail'
+    format: int = 1
+
+
+def fingerprint_of(error: BaseException) -> str:
+    """Twelve hex digits that are the same for the same mistake.
+
+    Made of the type, the functions on the way to it and the message without its numbers, so that
+    neither a task's own values nor a shifted line split one cause into many.
+    """
+    frames = [f"{PurePath(frame.filename).name}:{frame.name}" for frame in tracebacks.extract_tb(error.__traceback__)]
+    message = re.sub(r"\d+(\.\d+)?([eE][-+]?\d+)?", "#", str(error))
+    return hashlib.sha256("\n".join([type(error).__qualname__, *frames, message]).encode()).hexdigest()[:12]
+
+
+def traceback_of(error: BaseException) -> str:
+    """The traceback as Python prints it; the middle is cut out of a very long one."""
+    text = "".join(tracebacks.format_exception(error))
+    if len(text) <= _MAX_TRACEBACK:
+        return text
+    half = _MAX_TRACEBACK // 2
+    return f"{text[:half]}\n  ... {len(text) - 2 * half} characters left out ...\n{text[-half:]}"

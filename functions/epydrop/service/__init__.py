@@ -1,0 +1,1 @@
+"""The imperative shell: all that acts, through ports."""

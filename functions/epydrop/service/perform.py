@@ -1,0 +1,63 @@
+"""Does what was decided. Everything here may be done twice, by two calls at once, or be cut short and done again."""
+
+from __future__ import annotations
+
+import logging
+
+from epydrop.core.effects import CancelJob, Effect, Publish, SubmitJob, WriteReply
+from epydrop.core.jobs import job_spec
+from epydrop.core.run import Run
+from epydrop.errors import NotFound, PreconditionFailed, RetryableError
+from epydrop.formats import names
+from epydrop.service.replies import reply_json, reply_markdown, serial_of
+from epydrop.service.world import World
+from epydrop.stores.port import ObjectStore
+
+log = logging.getLogger(__name__)
+
+
+def perform(effect: Effect, run: Run, world: World) -> None:
+    """Does one thing; doing it twice is the same as doing it once."""
+    log.info("performing %s", effect.id)
+    match effect:
+        case SubmitJob(job_id):
+            attempt = next(attempt for attempt in reversed(run.attempts) if attempt.job_id == job_id)
+            world.jobs.submit(job_spec(attempt.orders, run.run_url))
+        case CancelJob(job_id):
+            world.jobs.cancel(job_id)
+        case WriteReply():
+            _write_replies(run, world)
+        case Publish(news):
+            world.publisher.publish("runs", _notification(run, news))
+
+
+def _write_replies(run: Run, world: World) -> None:
+    """Both forms of the reply."""
+    signposts = world.signposts(run)
+    for suffix, reply in (("json", reply_json(run, signposts)), ("md", reply_markdown(run, signposts))):
+        _write_reply(names.reply_name(run.dropped.name, run.run_id, suffix), reply, run.serial, world.trigger)
+
+
+def _write_reply(name: str, reply: bytes, serial: int, trigger: ObjectStore) -> None:
+    """Leaves a reply alone that speaks of a newer state of the run. Raises RetryableError when others write just now."""
+    info = trigger.stat(name)
+    try:
+        if info is not None and serial_of(trigger.read(name, generation=info.generation)) > serial:
+            return
+        trigger.write(name, reply, if_generation=info.generation if info else 0)
+    except (NotFound, PreconditionFailed) as error:
+        raise RetryableError(f"{name} changed while it was written") from error
+
+
+def _notification(run: Run, news: str) -> dict[str, object]:
+    return {
+        "run_id": run.run_id,
+        "exp_id": run.exp_id,
+        "phase": str(run.phase),
+        "news": news,
+        "reason": run.reason,
+        "run_url": run.run_url,
+        "outputs": run.outputs,
+        "missing": len(run.missing),
+        "quality": run.quality,
+    }

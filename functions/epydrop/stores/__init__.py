@@ -1,0 +1,1 @@
+"""Where objects lie: the port, Cloud Storage, and a folder."""

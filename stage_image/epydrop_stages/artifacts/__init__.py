@@ -1,0 +1,1 @@
+"""Signed files: written, verified, counted."""

@@ -1,0 +1,159 @@
+"""An object store that counts the bytes that pass through it, for the telemetry."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from epydrop.errors import NotFound
+from epydrop.stores.port import ObjectInfo, ObjectStore
+from epydrop_stages.artifacts.usage import Usage
+
+_AT_ONCE = 16  # reads that wait for a bucket at the same time
+
+
+class CountedStore:
+    """The same store; what passes adds to ``usage``."""
+
+    def __init__(self, store: ObjectStore, usage: Usage) -> None:
+        self._store = store
+        self.url = store.url
+        self.usage = usage
+
+    def stat(self, name: str) -> ObjectInfo | None:
+        """As the store's own."""
+        return self._store.stat(name)
+
+    def read(self, name: str, *, generation: int | None = None, start: int = 0, end: int | None = None) -> bytes:
+        """As the store's own."""
+        data = self._store.read(name, generation=generation, start=start, end=end)
+        self.usage.bytes_in += len(data)
+        return data
+
+    def read_each(self, names: Iterable[str]) -> Iterator[bytes | None]:
+        """Many small objects, side by side but in the order of the names; None for what is not there any more.
+
+        The threads that read are gone when the last one was handed over, or the iterator is closed.
+        """
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            for data in threads.map(self._read_or_none, names):
+                self.usage.bytes_in += len(data or b"")
+                yield data
+
+    def _read_or_none(self, name: str) -> bytes | None:
+        try:
+            return self._store.read(name)
+        except NotFound:
+            return None
+
+    def fetch(self, names: Iterable[str], limit: int) -> AtHand:
+        """The first of the objects, no more than ``limit`` bytes of them, held in memory until they are opened.
+
+        May run in another thread: nothing is counted before that. What is not there, or cannot be read now, is read
+        when it is opened, and fails there.
+        """
+        return AtHand(self, dict(self._fetched(names, limit)))
+
+    def _fetched(self, names: Iterable[str], limit: int) -> Iterator[tuple[str, bytes]]:
+        for name in names:
+            with suppress(Exception), self._store.open_read(name) as stream:
+                limit -= stream.seek(0, io.SEEK_END)
+                if limit < 0:
+                    return
+                stream.seek(0)
+                yield name, stream.read()
+
+    def write(self, name: str, data: bytes, *, if_generation: int | None = None) -> ObjectInfo:
+        """As the store's own."""
+        self.usage.bytes_out += len(data)
+        return self._store.write(name, data, if_generation=if_generation)
+
+    @contextmanager
+    def _open_read(self, name: str) -> Iterator[BinaryIO]:
+        with self._store.open_read(name) as stream:
+            yield cast("BinaryIO", _CountedStream(stream, self.usage))
+
+    def open_read(self, name: str) -> AbstractContextManager[BinaryIO]:
+        """As the store's own."""
+        return self._open_read(name)
+
+    @contextmanager
+    def _open_write(self, name: str, if_generation: int | None) -> Iterator[BinaryIO]:
+        with self._store.open_write(name, if_generation=if_generation) as stream:
+            yield cast("BinaryIO", _CountedStream(stream, self.usage))
+
+    def open_write(self, name: str, *, if_generation: int | None = None) -> AbstractContextManager[BinaryIO]:
+        """As the store's own."""
+        return self._open_write(name, if_generation)
+
+    def write_files(self, files: Mapping[str, Path]) -> None:
+        """As the store's own."""
+        self._store.write_files(files)
+        self.usage.bytes_out += sum(path.stat().st_size for path in files.values())
+
+    def copy(self, name: str, target: ObjectStore, target_name: str, *, generation: int | None = None) -> ObjectInfo:
+        """As the store's own; nothing passes through here."""
+        return self._store.copy(name, target, target_name, generation=generation)
+
+    def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[ObjectInfo]:
+        """As the store's own."""
+        return self._store.list(prefix, start_after=start_after)
+
+    def delete(self, name: str, *, if_generation: int | None = None) -> None:
+        """As the store's own."""
+        self._store.delete(name, if_generation=if_generation)
+
+
+class AtHand:
+    """Objects to read, of which some are in memory already; each of those is let go when it was read."""
+
+    def __init__(self, store: CountedStore, data: dict[str, bytes]) -> None:
+        self._store = store
+        self._data = data
+
+    @contextmanager
+    def open_read(self, name: str) -> Iterator[BinaryIO]:
+        """As a store's own."""
+        data = self._data.pop(name, None)
+        if data is None:
+            with self._store.open_read(name) as stream:
+                yield stream
+        else:
+            self._store.usage.bytes_in += len(data)
+            yield io.BytesIO(data)
+
+
+class _CountedStream(io.RawIOBase):
+    """A stream whose reads and writes are counted; closing it is left to the store."""
+
+    def __init__(self, stream: BinaryIO, usage: Usage) -> None:
+        self._stream = stream
+        self._usage = usage
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._stream.read(size)
+        self._usage.bytes_in += len(data)
+        return data
+
+    def write(self, data: Any) -> int:
+        self._usage.bytes_out += len(data)
+        return self._stream.write(data)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._stream.tell()

@@ -1,0 +1,129 @@
+"""The signed frame at the end of an artifact, and the keys that sign: bytes only, no streams, no stores."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+
+from epydrop.errors import ConfigurationError, IntegrityError
+
+FORMAT = 1
+
+_FRAME_MAGIC = 0x184D2A5E  # one of zstd's sixteen magic numbers for frames that a reader skips (RFC 8878, 3.1.2)
+_END_MARK = b"EPYDROP1"
+_PREFIX = struct.Struct("<II")
+_SUFFIX = struct.Struct("<I8s")
+_MAC_BYTES = 32
+_AROUND = _PREFIX.size + _MAC_BYTES + _SUFFIX.size
+_MIN_KEY = 16
+
+MIN_FRAME = _AROUND
+MAX_FRAME = 64 << 10
+
+
+@dataclass(frozen=True)
+class Header:
+    """What stands in the frame. ``compressed`` counts the bytes before it."""
+
+    key_id: str
+    kind: str
+    run_id: str
+    stage: str
+    index: int
+    image: str
+    python: str
+    compressed: int
+    format: int = FORMAT
+
+    def to_bytes(self) -> bytes:
+        """The one way to write this header."""
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":")).encode()
+
+    def mac_with(self, mac: hmac.HMAC) -> bytes:
+        """The signature, when ``mac`` has taken in the compressed bytes; ``mac`` is used up."""
+        for key, value in sorted(asdict(self).items()):
+            for text in (key, str(value)):
+                data = text.encode()
+                mac.update(struct.pack("<Q", len(data)) + data)
+        return mac.digest()
+
+
+@dataclass(frozen=True, repr=False)
+class SigningKeys:
+    """Keys by id, oldest first: the last one signs, all of them verify."""
+
+    by_id: Mapping[str, bytes]
+
+    @classmethod
+    def parse(cls, text: str) -> SigningKeys:
+        """From the JSON object {key id: key text}. Raises ConfigurationError, which never quotes a key."""
+        try:
+            document = json.loads(text)
+        except ValueError:
+            document = None
+        if not isinstance(document, dict) or not document:
+            raise ConfigurationError('EPYDROP_SIGNING_KEY must be a JSON object such as {"2026-11": "the key"}')
+        weak = [name for name, key in document.items() if not isinstance(key, str) or len(key) < _MIN_KEY]
+        if weak:
+            raise ConfigurationError(f"EPYDROP_SIGNING_KEY: {weak} must be texts of at least {_MIN_KEY} characters")
+        return cls({name: key.encode() for name, key in document.items()})
+
+    def __repr__(self) -> str:
+        return f"SigningKeys({self.ids})"
+
+    def __contains__(self, key_id: object) -> bool:
+        return key_id in self.by_id
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids, oldest first."""
+        return list(self.by_id)
+
+    @property
+    def newest(self) -> str:
+        """The id of the key that signs."""
+        return self.ids[-1]
+
+    def start(self, key_id: str) -> hmac.HMAC:
+        """A fresh HMAC-SHA256 under this key."""
+        return hmac.new(self.by_id[key_id], digestmod="sha256")
+
+
+def to_frame(header: Header, mac: hmac.HMAC) -> bytes:
+    """The frame that follows the compressed bytes, which ``mac`` has taken in."""
+    text = header.to_bytes()
+    payload = text + header.mac_with(mac) + _SUFFIX.pack(len(text), _END_MARK)
+    return _PREFIX.pack(_FRAME_MAGIC, len(payload)) + payload
+
+
+def parse_frame(tail: bytes, name: str) -> tuple[Header, bytes, int]:
+    """Header, signature and size of the frame that ``tail`` ends with. Raises IntegrityError when there is none."""
+    length, mark = _SUFFIX.unpack_from(tail, len(tail) - _SUFFIX.size)
+    size = length + _AROUND
+    if mark != _END_MARK or size > len(tail):
+        raise IntegrityError(f"{name} is truncated or altered: it does not end in a signed frame")
+    frame = tail[-size:]
+    if _PREFIX.unpack_from(frame) != (_FRAME_MAGIC, size - _PREFIX.size):
+        raise IntegrityError(f"{name} is altered: its frame does not begin as it should")
+    text = frame[_PREFIX.size :][:length]
+    mac = frame[_PREFIX.size + length :][:_MAC_BYTES]
+    return _parse_header(text, name), mac, size
+
+
+def _parse_header(text: bytes, name: str) -> Header:
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise IntegrityError(f"{name} is altered: its header is not JSON") from error
+    found = document.get("format") if isinstance(document, dict) else None
+    if type(found) is int and found > FORMAT:
+        raise IntegrityError(f"{name} has the newer format {found}; this version of epydrop reads format {FORMAT}")
+    if not isinstance(document, dict) or document.keys() != {field.name for field in fields(Header)}:
+        raise IntegrityError(f"{name} is altered: its header lacks fields, or has too many")
+    header = Header(**document)
+    if type(header.compressed) is not int or header.compressed < 0 or header.to_bytes() != text:
+        raise IntegrityError(f"{name} is altered: its header is not written as it should be")
+    return header

@@ -1,0 +1,215 @@
+"""Artifacts: dill, compressed with zstd, signed in a trailing skippable frame.
+
+The frame comes last, so that a value is written in one pass; other tools (``zstd -d``) skip it. Its layout,
+integers little endian::
+
+    magic 0x184D2A5E (4) | length of the rest (4) | header, JSON (n) | HMAC-SHA256 (32) | n (4) | b"EPYDROP1" (8)
+
+The HMAC covers the compressed bytes and then every field of the header, each with its length before it. A reader
+says what it expects, and all of it is checked before a single byte is decompressed, let alone unpickled.
+"""
+
+from __future__ import annotations
+
+import hmac
+import io
+import os
+import platform
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Protocol, cast
+
+import dill
+import zstandard
+
+from epydrop.errors import IntegrityError, NotFound
+from epydrop.formats.names import Stage
+from epydrop.stores.port import ObjectStore
+from epydrop_stages.artifacts.signatures import MAX_FRAME, MIN_FRAME, Header, SigningKeys, parse_frame, to_frame
+
+MAX_DECOMPRESSED = 8 << 30  # bytes; a bound, so that a small file cannot fill the memory
+
+_CHUNK = 1 << 20
+_LEVEL = 3
+
+
+class Source(Protocol):
+    """Where artifacts are read: a store, or what was fetched from one."""
+
+    def open_read(self, name: str) -> AbstractContextManager[BinaryIO]:
+        """The object as a seekable stream. Raises NotFound."""
+
+
+@dataclass(frozen=True)
+class Meta:
+    """Which artifact this is: what a writer states and a reader expects."""
+
+    kind: str
+    run_id: str
+    stage: Stage
+    index: int
+
+
+def write_artifact(
+    store: ObjectStore, name: str, value: object, meta: Meta, keys: SigningKeys, *, image: str = ""
+) -> None:
+    """Stores the value, signed with the newest key, in one pass; the object appears whole or not at all."""
+    key_id = keys.newest
+    with store.open_write(name) as raw:
+        signed = _Signed(raw, keys.start(key_id))
+        compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
+        with compressor.stream_writer(cast("BinaryIO", signed), closefd=False) as compressed:
+            dill.dump(value, compressed)
+        header = Header(
+            key_id=key_id,
+            kind=meta.kind,
+            run_id=meta.run_id,
+            stage=str(meta.stage),
+            index=meta.index,
+            image=image,
+            python=platform.python_version(),
+            compressed=signed.size,
+        )
+        raw.write(to_frame(header, signed.mac))
+
+
+def read_artifact(
+    source: Source, name: str, expected: Meta, keys: SigningKeys, *, max_bytes: int = MAX_DECOMPRESSED
+) -> Any:
+    """The value of an artifact that is what it is expected to be. Raises NotFound, and IntegrityError with the reason."""
+    with source.open_read(name) as stream:
+        header = _verify(stream, name, expected, keys)
+        stream.seek(0)
+        part = cast("BinaryIO", _First(stream, header.compressed))
+        plain = zstandard.ZstdDecompressor().stream_reader(part, read_across_frames=True, closefd=False)
+        try:
+            return dill.load(io.BufferedReader(_Bounded(plain, max_bytes, name), _CHUNK))  # noqa: S301 - signed by us, as was just verified
+        except (MemoryError, IntegrityError):
+            raise
+        except Exception as error:
+            raise IntegrityError(
+                f"{name} is signed, but Python {platform.python_version()} cannot read what Python {header.python} "
+                f"wrote: {type(error).__name__}: {error}"
+            ) from error
+
+
+def is_valid(source: Source, name: str, expected: Meta, keys: SigningKeys) -> bool:
+    """Whether the artifact exists and verifies; nothing of it is decompressed."""
+    try:
+        check_artifact(source, name, expected, keys)
+    except (NotFound, IntegrityError):
+        return False
+    return True
+
+
+def check_artifact(source: Source, name: str, expected: Meta, keys: SigningKeys) -> None:
+    """As ``read_artifact``, without reading the value."""
+    with source.open_read(name) as stream:
+        _verify(stream, name, expected, keys)
+
+
+def _verify(stream: BinaryIO, name: str, expected: Meta, keys: SigningKeys) -> Header:
+    """Checks frame, expectations and signature in one pass over the bytes, in constant memory."""
+    size = stream.seek(0, os.SEEK_END)
+    if size < MIN_FRAME:
+        raise IntegrityError(f"{name} has {size} bytes: it is truncated, or was never an artifact")
+    tail_size = min(size, MAX_FRAME)
+    stream.seek(size - tail_size)
+    header, mac, frame_size = parse_frame(_read_exactly(stream, tail_size, name), name)
+    if header.compressed + frame_size != size:
+        raise IntegrityError(
+            f"{name} is truncated or altered: it has {size} bytes, its frame speaks of {header.compressed + frame_size}"
+        )
+    if header.key_id not in keys:
+        raise IntegrityError(f"{name} is signed with the unknown key {header.key_id!r}; known are {keys.ids}")
+    running = keys.start(header.key_id)
+    stream.seek(0)
+    _feed(running, stream, header.compressed, name)
+    if not hmac.compare_digest(header.mac_with(running), mac):
+        raise IntegrityError(f"{name} is altered: its signature does not fit its bytes")
+    _expect(header, expected, name)
+    return header
+
+
+def _expect(header: Header, expected: Meta, name: str) -> None:
+    """Raises IntegrityError when a genuine artifact lies in the wrong place."""
+    for what, found, wanted in (
+        ("kind", header.kind, expected.kind),
+        ("run", header.run_id, expected.run_id),
+        ("stage", header.stage, str(expected.stage)),
+        ("index", header.index, expected.index),
+    ):
+        if found != wanted:
+            raise IntegrityError(f"{name} belongs to another {what}: expected {wanted!r}, found {found!r}")
+
+
+def _read_exactly(stream: BinaryIO, size: int, name: str) -> bytes:
+    parts = []
+    while size:
+        part = stream.read(size)
+        if not part:
+            raise IntegrityError(f"{name} is truncated: it ended while it was read")
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+def _feed(mac: hmac.HMAC, stream: BinaryIO, size: int, name: str) -> None:
+    while size:
+        part = _read_exactly(stream, min(size, _CHUNK), name)
+        mac.update(part)
+        size -= len(part)
+
+
+class _Signed(io.RawIOBase):
+    """Passes bytes on, and takes them into the signature."""
+
+    def __init__(self, target: BinaryIO, mac: hmac.HMAC) -> None:
+        self._target = target
+        self.mac = mac
+        self.size = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._target.write(data)
+        self.mac.update(data)
+        self.size += len(data)
+        return len(data)
+
+
+class _First(io.RawIOBase):
+    """The first bytes of a stream: what was signed, without the frame behind it."""
+
+    def __init__(self, source: BinaryIO, size: int) -> None:
+        self._source = source
+        self._left = size
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._source.read(self._left if size < 0 else min(size, self._left))
+        self._left -= len(data)
+        return data
+
+
+class _Bounded(io.RawIOBase):
+    """Decompressed bytes, up to a bound."""
+
+    def __init__(self, source: BinaryIO, max_bytes: int, name: str) -> None:
+        self._source = source
+        self._left = max_bytes
+        self._name = name
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._source.read(len(buffer))
+        self._left -= len(data)
+        if self._left < 0:
+            raise IntegrityError(f"{self._name} decompresses to more bytes than are allowed")
+        buffer[: len(data)] = data
+        return len(data)

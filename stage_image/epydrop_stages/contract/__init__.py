@@ -1,0 +1,1 @@
+"""What a suite is, and what it returns."""

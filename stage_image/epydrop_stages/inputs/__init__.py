@@ -1,0 +1,1 @@
+"""What comes in besides artifacts: data files, observations, repositories."""

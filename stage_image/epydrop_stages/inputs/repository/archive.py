@@ -1,0 +1,189 @@
+"""A commit's files as one archive, and back: tar in zstd, the same bytes for the same commit, links kept inside.
+
+The files are taken from git's own store as they were committed. Nothing is checked out, so no filter, hook, line-end
+rule or large-file pointer changes a byte, and no name in the repository touches this machine before it was looked at.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import posixpath
+import shutil
+import tarfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import zstandard
+
+from epydrop.errors import BadInput, EpydropError, IntegrityError, Problem
+from epydrop.stores.port import ObjectStore
+from epydrop_stages.artifacts.checksums import Hashed, sha256_of_stream
+from epydrop_stages.inputs.repository.git import Git
+
+MAX_FILES = 50_000
+MAX_BYTES = 2 << 30
+
+_log = logging.getLogger("epydrop.stages.repository")
+
+_FILE, _PROGRAM, _LINK, _SUBMODULE = "100644", "100755", "120000", "160000"
+_LEVEL = 3
+_MAX_LINK = 4096
+_MAX_NAME = 255  # bytes of a part that every file system takes
+_LARGE = b"version https://git-lfs.github.com/spec/"
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """One line of ``git ls-tree``."""
+
+    mode: str
+    object_id: str
+    size: int
+    name: str
+
+
+def pack(git: Git, commit: str, target: BinaryIO) -> str:
+    """Writes the archive of a commit that is there; returns its sha256. Raises BadInput for what cannot be taken."""
+    entries = _files(_entries(git, commit))
+    hashed = Hashed(target)
+    compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
+    with (
+        compressor.stream_writer(cast("BinaryIO", hashed), closefd=False) as compressed,
+        tarfile.open(fileobj=compressed, mode="w|", format=tarfile.PAX_FORMAT) as archive,
+        git.talk("cat-file", "--batch") as (ask, answer),
+    ):
+        for entry in entries:
+            ask.write(entry.object_id.encode() + b"\n")
+            ask.flush()
+            if answer.readline().split() != [entry.object_id.encode(), b"blob", str(entry.size).encode()]:
+                raise EpydropError(f"git lost {entry.name!r} of commit {commit}")
+            _add(archive, entry, answer)
+            answer.read(1)  # the line's end
+    return hashed.digest.hexdigest()
+
+
+def unpack(store: ObjectStore, name: str, sha256: str, folder: Path) -> None:
+    """Unpacks an archive into the folder. Raises IntegrityError if it is not the one with that digest."""
+    with store.open_read(name) as stream:
+        if sha256_of_stream(stream) != sha256:
+            raise IntegrityError(f"{name} is not the archive that the manifest speaks of")
+        stream.seek(0)
+        source = zstandard.ZstdDecompressor().stream_reader(stream, closefd=False)
+        with tarfile.open(fileobj=source, mode="r|") as archive:
+            links = _unpack_files(_bounded(archive, name), archive, folder)
+    for link, target in links.items():
+        (folder / link).symlink_to(target)
+    _check_links(links, folder)
+
+
+def _unpack_files(members: Iterator[tarfile.TarInfo], archive: tarfile.TarFile, folder: Path) -> dict[str, str]:
+    """Unpacks all but the links, and returns these: while there are none, no name leads out of the folder."""
+    links = {}
+    for member in members:
+        path = folder / member.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if member.issym():
+            links[member.name] = member.linkname
+            continue
+        with cast("BinaryIO", archive.extractfile(member)) as source, path.open("wb") as target:
+            shutil.copyfileobj(source, target)
+        path.chmod(member.mode & 0o755)
+    return links
+
+
+def _check_links(links: Iterable[str], folder: Path) -> None:
+    """Raises BadInput if one leads out, now that all are there."""
+    root = os.path.realpath(folder)
+    for name in links:
+        target = os.path.realpath(folder / name)
+        if os.path.commonpath([root, target]) != root:
+            raise BadInput(Problem(f"source: the repository's {name!r} is a link that leads out of it"))
+
+
+# -- what a repository may hold ----------------------------------------------------------------
+
+
+def _entries(git: Git, commit: str) -> list[_Entry]:
+    listing = git.run("ls-tree", "-r", "-z", "-l", "--full-tree", commit)
+    return [_entry(line) for line in listing.split("\0") if line]
+
+
+def _entry(line: str) -> _Entry:
+    head, _, name = line.partition("\t")
+    mode, _, object_id, size = head.split()
+    return _Entry(mode, object_id, int(size) if size.isdecimal() else 0, name)
+
+
+def _files(entries: list[_Entry]) -> list[_Entry]:
+    """The files and links among the entries. Raises BadInput with every name that cannot be taken, or for too many."""
+    size = sum(entry.size for entry in entries)
+    if len(entries) > MAX_FILES or size > MAX_BYTES:
+        limits = f"at most {MAX_FILES} files of {MAX_BYTES >> 20} MiB in all are taken"
+        raise BadInput(Problem(f"source: the repository has {len(entries)} files, {size >> 20} MiB", hint=limits))
+    faults = [f"source: the repository's {entry.name!r} {fault}" for entry in entries if (fault := _fault(entry))]
+    if faults:
+        raise BadInput(*faults[:20])
+    if submodules := [entry.name for entry in entries if entry.mode == _SUBMODULE]:
+        _log.warning("left out, because they are other repositories (submodules): %s", ", ".join(submodules))
+    return [entry for entry in entries if entry.mode != _SUBMODULE]
+
+
+def _fault(entry: _Entry) -> str:
+    if not _is_name(entry.name):
+        return "is no name for a file"
+    if any(0xDC80 <= ord(letter) <= 0xDCFF for letter in entry.name):
+        return "has a name that is not UTF-8"
+    if any(len(part.encode()) > _MAX_NAME for part in entry.name.split("/")):
+        return "has too long a name"
+    if entry.mode == _LINK and entry.size > _MAX_LINK:
+        return "is a link with too long a target"
+    return ""
+
+
+def _is_name(name: str) -> bool:
+    return not any(part in {"", ".", ".."} or part.lower() == ".git" for part in name.split("/"))
+
+
+def _link_fault(name: str, target: str) -> str:
+    """What is wrong with a link, or nothing. This looks at the names alone; unpacking looks at the files."""
+    inside = posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
+    if not target or target.startswith("/") or inside == ".." or inside.startswith("../"):
+        return f"is a link that leads out of it, to {target!r}"
+    return ""
+
+
+# -- the archive -------------------------------------------------------------------------------
+
+
+def _add(archive: tarfile.TarFile, entry: _Entry, content: BinaryIO) -> None:
+    """Adds one file or link, whose content comes next."""
+    member = tarfile.TarInfo(entry.name)
+    member.mode = 0o755 if entry.mode == _PROGRAM else 0o644
+    if entry.mode == _LINK:
+        target = content.read(entry.size).decode("utf-8", "surrogateescape")
+        if fault := _link_fault(entry.name, target):
+            raise BadInput(Problem(f"source: the repository's {entry.name!r} {fault}"))
+        member.type, member.linkname = tarfile.SYMTYPE, target
+        archive.addfile(member)
+        return
+    member.size = entry.size
+    start = content.peek(len(_LARGE))[: len(_LARGE)] if isinstance(content, io.BufferedReader) else b""
+    if entry.size and start == _LARGE:
+        _log.warning("%s is a pointer to Git LFS; its content is not in the repository", entry.name)
+    archive.addfile(member, content)
+
+
+def _bounded(archive: tarfile.TarFile, name: str) -> Iterator[tarfile.TarInfo]:
+    """The members, as many and as large as a repository may have. Raises IntegrityError."""
+    count, size = 0, 0
+    for member in archive:
+        count, size = count + 1, size + member.size
+        if count > MAX_FILES or size > MAX_BYTES or not (member.isreg() or member.issym()):
+            raise IntegrityError(f"{name} holds more, or other things, than a repository's files")
+        if not _is_name(member.name):
+            raise IntegrityError(f"{name} holds {member.name!r}, which is no name for a file")
+        yield member

@@ -1,0 +1,169 @@
+"""git as a subprocess: what it is told, and what it may see.
+
+A git started here knows none of this machine's settings, asks nobody anything, runs no hook and speaks only the
+protocols allowed. The token reaches it through its environment and a script that hands it to one server, so it stands
+in no address, argument, file or message.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, cast
+from urllib.parse import unquote, urlsplit
+
+from epydrop.errors import BadInput, ConfigurationError, EpydropError, Problem, RetryableError
+
+TOKEN = "GITHUB_PAT"  # noqa: S105 - the name of the variable
+
+_GITHUB = "https://github.com"
+_SERVER = "EPYDROP_GIT_SERVER"
+_CONFIG = ".gitconfig"
+_ASKPASS = "askpass"
+
+# git asks "Username for 'https://host': " and then "Password for 'https://user@host': ". Another server, to which a
+# redirect may lead, gets no answer.
+ASKPASS = f"""#!/bin/sh
+case "$1" in
+  "Username for '${_SERVER}'"*) echo x-access-token ;;
+  "Password for '${{{_SERVER}%%://*}}://x-access-token@${{{_SERVER}#*://}}'"*) printf '%s\\n' "${TOKEN}" ;;
+  *) exit 1 ;;
+esac
+"""
+
+_INHERITED = re.compile(r"PATH|LD_LIBRARY_PATH|SSL_CERT_\w+|GIT_SSL_CAINFO|(?i:https?_proxy|no_proxy|all_proxy)")
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A repository and how it may be reached: ``token`` goes to ``token_server`` and to no other server."""
+
+    url: str
+    token: str = field(default="", repr=False)
+    protocols: tuple[str, ...] = ("https", "file")
+    token_server: str = _GITHUB
+
+    @classmethod
+    def of(cls, repo: str, token: str = "") -> Remote:
+        """The repository that an experiment names: ``owner/name`` on GitHub, https://... or file:///..."""
+        if not unquote(repo).isprintable():
+            raise BadInput(Problem("source: repo: the address holds a character that cannot be printed"))
+        return cls(repo if "://" in repo else f"{_GITHUB}/{repo}.git", token)
+
+    @property
+    def takes_token(self) -> bool:
+        """Whether this is the server that the token is for."""
+        return self.url.startswith(f"{self.token_server}/")
+
+
+def config_of(remote: Remote) -> str:
+    """The whole configuration that git gets; a server that is silent for a minute counts as away."""
+    sections = [
+        "[credential]\n\thelper =",
+        "[core]\n\thooksPath = /dev/null\n\tfsmonitor = false",
+        "[init]\n\tdefaultBranch = main\n\ttemplateDir =",
+        "[protocol]\n\tversion = 2\n\tallow = never",
+        *(f'[protocol "{name}"]\n\tallow = always' for name in remote.protocols),
+        "[http]\n\tlowSpeedLimit = 1000\n\tlowSpeedTime = 60",
+        "[fetch]\n\trecurseSubmodules = false",
+        "[submodule]\n\trecurse = false",
+        "[gc]\n\tauto = 0",
+        "[maintenance]\n\tauto = false",
+    ]
+    if remote.url.startswith("file://"):  # it may belong to somebody else; this one is read all the same, and no other
+        path = unquote(urlsplit(remote.url).path).rstrip("/").replace("\\", "\\\\").replace('"', '\\"')
+        sections.append(f'[safe]\n\tdirectory = "{path}"\n\tdirectory = "{path}/.git"')
+    return "\n".join(sections) + "\n"
+
+
+def environment_of(remote: Remote, home: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """All that git sees of the environment: where programs, proxies and certificates are, and the token, if it may."""
+    env = {name: value for name, value in environ.items() if _INHERITED.fullmatch(name)}
+    if "SSL_CERT_FILE" in env:
+        env.setdefault("GIT_SSL_CAINFO", env["SSL_CERT_FILE"])
+    env |= {
+        "HOME": str(home),
+        "XDG_CONFIG_HOME": str(home),
+        "GIT_CONFIG_GLOBAL": str(home / _CONFIG),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_ATTR_NOSYSTEM": "1",
+        "GIT_ASKPASS": str(home / _ASKPASS),
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_SSH_COMMAND": "false",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "LC_ALL": "C",  # its complaints are read, see complaints.py
+    }
+    if remote.token and remote.takes_token:
+        env |= {TOKEN: remote.token, _SERVER: remote.token_server}
+    return env
+
+
+class Git:
+    """git at work in a bare repository of its own below ``folder``, with the experiment's repository as ``origin``."""
+
+    def __init__(self, folder: Path, remote: Remote, environ: Mapping[str, str] = os.environ) -> None:
+        self.remote = remote
+        self._folder = folder / "repository"
+        home = folder / "home"
+        for made in (self._folder, home):
+            made.mkdir(parents=True)
+        (home / _CONFIG).write_text(config_of(remote))
+        (home / _ASKPASS).write_text(ASKPASS)
+        (home / _ASKPASS).chmod(0o700)
+        self._env = environment_of(remote, home, environ)
+        self._git = _program(self._env)
+        self.run("init", "--quiet", "--bare")
+        self.run("remote", "add", "origin", remote.url)
+
+    def run(self, *args: str, minutes: float = 5) -> str:
+        """What git prints. Raises GitFailed with its complaint, RetryableError when it takes too long."""
+        try:
+            done = subprocess.run(
+                [self._git, *args],
+                check=False,
+                capture_output=True,
+                stdin=subprocess.DEVNULL,
+                cwd=self._folder,
+                env=self._env,
+                timeout=60 * minutes,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise RetryableError(
+                f"git {args[0]} of {self.remote.url} did not end within {minutes:g} minutes"
+            ) from error
+        if done.returncode:
+            raise GitFailed(args, done.stderr.decode("utf-8", "replace"), self.remote)
+        return done.stdout.decode("utf-8", "surrogateescape")
+
+    @contextmanager
+    def talk(self, *args: str) -> Iterator[tuple[BinaryIO, BinaryIO]]:
+        """Its standard input and output, for as long as the block lasts."""
+        with subprocess.Popen(
+            [self._git, *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=self._folder, env=self._env
+        ) as process:
+            try:
+                yield cast("BinaryIO", process.stdin), cast("BinaryIO", process.stdout)
+            finally:
+                process.kill()
+
+
+def _program(env: Mapping[str, str]) -> str:
+    found = shutil.which("git", path=env.get("PATH"))
+    if found is None:
+        raise ConfigurationError("git is not installed; the builder needs it for an experiment with 'source'")
+    return found
+
+
+class GitFailed(EpydropError):
+    """git ended with an error; ``complaint`` is what it said."""
+
+    def __init__(self, args: Sequence[str], complaint: str, remote: Remote) -> None:
+        hidden = complaint.replace(remote.token, "***") if remote.token else complaint
+        self.complaint = hidden.strip()
+        super().__init__(f"git {args[0]} failed: {self.complaint or 'without a word'}")

@@ -1,0 +1,141 @@
+"""The rows of a data file as observations: dates in order, counts that count, and no gap in what is fitted.
+
+Observations before the fitting window play no part; those after it are kept, and held back from the calibration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+
+from epydrop.errors import BadInput, Problem
+from epydrop.experiment.sections import Data
+from epydrop_stages.contract.results import Observations
+from epydrop_stages.inputs.data_file import FILE, Row, listed, names_in_file, read_rows
+from epydrop_stages.inputs.observations import DAYS_OF
+
+_NOT_REPORTED = {"", "na", "nan", "null", "none"}
+_MOST_ROWS = 20  # problems with single rows; who sees so many will look at the file
+
+
+def read_observations(
+    data: Data, populations: Sequence[str], variable: str, workspace: Path
+) -> dict[str, Observations]:
+    """What was observed of each population. Raises BadInput with every problem of the file, rows by their number."""
+    rows = read_rows(data, workspace)
+    names = names_in_file(data, populations, list(rows))
+    found = {population: _Series(data, name) for population, name in names.items()}
+    for series in found.values():
+        series.read(rows[series.name])
+    problems = [problem for series in found.values() for problem in series.problems]
+    if not problems:  # a row that cannot be read would look like a gap
+        problems.extend(_holes(data, list(found.values())))
+    if problems:
+        raise BadInput(*_first(problems))
+    return {population: series.observations(variable) for population, series in found.items()}
+
+
+class _Series:
+    """One location: ``values`` from the fitting window on, and ``problems`` with the rows that cannot be read."""
+
+    def __init__(self, data: Data, name: str) -> None:
+        self.name = name
+        self.values: dict[date, float] = {}
+        self.problems: list[Problem] = []
+        self.span: tuple[date, ...] = ()  # the first and the last date in the file
+        self._data = data
+        self._window = data.fitting_window
+        self._rows: dict[date, int] = {}
+
+    def read(self, rows: Sequence[Row]) -> None:
+        """Takes in all rows, in whatever order they stand."""
+        dated = sorted((day, row.number, row) for row in rows if (day := self._date(row)))
+        self.span = (dated[0][0], dated[-1][0]) if dated else ()
+        for day, number, row in dated:
+            if day < self._window.start_date:
+                continue
+            if day in self._rows:
+                message = f"{day} stands in row {self._rows[day]} already"
+                self._problem(number, message, "keep one version of the data")
+            elif (value := self._count(row, day)) is not None:
+                self.values[day] = value
+            self._rows.setdefault(day, number)
+        self._check_steps()
+
+    def lacking(self) -> str:
+        """When the fitting window has no observation, in words; nothing when there is no gap."""
+        window, step = self._window, timedelta(DAYS_OF[self._data.period])
+        first = next(iter(self.values), None)
+        if first is None or first > window.end_date:
+            return f"from {window.start_date} to {window.end_date}; its dates go from {self.span[0]} to {self.span[1]}"
+        day, missing = window.start_date + (first - window.start_date) % step, []
+        while day <= window.end_date:
+            if day not in self.values:
+                missing.append(str(day))
+            day += step
+        return f"on {listed(missing)}" if missing else ""
+
+    def observations(self, variable: str) -> Observations:
+        """All of them, those after the window as held back."""
+        return Observations(
+            variable,
+            self._data.period,
+            np.array(list(self.values), dtype="datetime64[D]"),
+            np.array(list(self.values.values()), dtype=float),
+            np.array([day <= self._window.end_date for day in self.values], dtype=bool),
+        )
+
+    def _date(self, row: Row) -> date | None:
+        text = row.date[:10] if row.date[10:11] in {" ", "T"} else row.date
+        try:
+            return date.fromisoformat(text)
+        except ValueError:
+            self._problem(row.number, f"expected a date such as 2026-11-28, got {row.date!r}")
+            return None
+
+    def _count(self, row: Row, day: date) -> float | None:
+        """The number of people; None when none was reported, which only what is held back may be."""
+        if row.value.lower() in _NOT_REPORTED:
+            if day <= self._window.end_date:
+                self._problem(row.number, f"there is no value on {day}, and that is in the fitting window")
+            return None
+        try:
+            value = float(row.value)
+        except ValueError:
+            value = -1.0
+        if value < 0 or not value.is_integer():  # infinity and nan are no integers
+            self._problem(row.number, f"expected a number of people, 0, 1, 2 and so on, got {row.value!r}")
+            return None
+        return value
+
+    def _check_steps(self) -> None:
+        """Weekly dates are whole weeks apart; the first one that is not, is told."""
+        length, first = DAYS_OF[self._data.period], min(self._rows, default=None)
+        for day, number in self._rows.items():
+            if first and (day - first).days % length:
+                message = f"{day} is no whole number of weeks after {first}, as the dates of weekly data are"
+                self._problem(number, message, "daily counts have data.period: day")
+                return
+
+    def _problem(self, number: int, message: str, hint: str = "") -> None:
+        self.problems.append(Problem(f"data: file: {self._data.file}, row {number}: {message}", FILE, hint=hint))
+
+
+def _holes(data: Data, every: Sequence[_Series]) -> Iterator[Problem]:
+    """What the fitting window lacks: one problem for all locations that lack the same."""
+    lacking: dict[str, list[str]] = {}
+    for series in every:
+        if when := series.lacking():
+            lacking.setdefault(when, []).append(series.name)
+    for when, names in lacking.items():
+        of = f" of {listed(names)}" if any(names) else ""
+        yield Problem(f"data: fitting_window: {data.file} has no observation{of} {when}", FILE)
+
+
+def _first(problems: Sequence[Problem]) -> list[Problem]:
+    """As many as a person wants to see."""
+    more = len(problems) - _MOST_ROWS
+    return [*problems[:_MOST_ROWS], *([Problem(f"and {more} more problems like these")] if more > 0 else [])]

@@ -1,0 +1,1 @@
+"""What is published: tables, hub files, quality checks, the report."""

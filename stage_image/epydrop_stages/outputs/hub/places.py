@@ -1,0 +1,44 @@
+"""Which of the hub's locations a population is, and what a hub would not take, told before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import pandas as pd
+
+from epydrop.errors import Problem
+from epydrop.experiment import Experiment
+from epydrop_stages.contract.results import Observations
+from epydrop_stages.inputs.us_locations import UsLocation, us_location
+
+FILE = "experiment.yaml"
+
+
+def hub_location(location: str, experiment: Experiment) -> UsLocation | None:
+    """By the population's own name, else by what the data file calls it."""
+    names = experiment.data.names if experiment.data else {}
+    return us_location(location) or us_location(names.get(location, ""))
+
+
+def hub_problems(experiment: Experiment, observed: Mapping[str, Observations]) -> Iterator[Problem]:
+    """Populations that the hub does not know, and data whose weeks are not the hub's."""
+    hub = experiment.outputs.hub
+    if hub is None:
+        return
+    fips: dict[str, str] = {}
+    for location, seen in observed.items():
+        place = hub_location(location, experiment)
+        if place is None:
+            hint = f"data.names: {{{location}: US-MA}} would make it Massachusetts"
+            yield _problem(f"{location!r} is no state, territory or country that FluSight forecasts", hint)
+        elif place.fips in fips:
+            yield _problem(f"{fips[place.fips]} and {location} are both location {place.fips}, {place.name}")
+        else:
+            fips[place.fips] = location
+        end = pd.Timestamp(seen.dates[0])
+        if (end - pd.Timestamp(hub.reference_date)).days % 7:
+            yield _problem(f"its weeks end on Saturdays, and those of {location} in the data on {end:%A}s")
+
+
+def _problem(message: str, hint: str = "") -> Problem:
+    return Problem(f"outputs: hub: {message}", FILE, hint=hint)

@@ -1,0 +1,142 @@
+"""One stage process: from its environment to its exit code, leaving an error record or telemetry behind."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+# Imported and prepared here, so that a process which has imported this module forks into tasks that start at once.
+import epydrop_stages.suites.epydemix  # noqa: F401
+from epydrop.errors import ConfigurationError, EpydropError, ExitCode
+from epydrop.formats.names import Stage, error_name, telemetry_name
+from epydrop.formats.orders import Orders
+from epydrop.formats.serialization import prepare, to_json
+from epydrop.formats.stage_records import ErrorRecord, Telemetry
+from epydrop.logs import log_context, measured, set_up_logs
+from epydrop.stores.urls import open_object_store
+from epydrop_stages.artifacts.metered_store import CountedStore
+from epydrop_stages.artifacts.usage import Usage, cpu_seconds
+from epydrop_stages.stages import builder, output, runner
+from epydrop_stages.stages.context import TaskContext, Told
+from epydrop_stages.stages.failures import Failure
+from epydrop_stages.stages.workspace import files_at_hand
+
+_log = logging.getLogger("epydrop.stages")
+
+prepare(Orders, Telemetry)
+
+_STAGES: dict[Stage, Callable[[TaskContext], bool]] = {
+    Stage.BUILDER: builder.run,
+    Stage.RUNNER: runner.run,
+    Stage.OUTPUT: lambda context: _among_files(context, output.run),
+}
+
+
+def main(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
+    """Runs the stage named by the only argument; returns an ExitCode. The environment says which task."""
+    as_json = not environ.get("EPYDROP_RUN_URL", "").startswith("file:")
+    set_up_logs(as_json=as_json, stream=sys.stdout if as_json else None)  # Batch reads structure there, and only there
+    try:
+        told = Told.read(_stage(argv), environ)
+        store = CountedStore(open_object_store(told.run_url), Usage())
+    except EpydropError as error:
+        _log.error("%s", error)
+        return error.exit_code
+    with log_context(stage=str(told.stage), attempt=str(told.attempt)):
+        return _Try(told, store).run()
+
+
+def _among_files(context: TaskContext, run: Callable[[TaskContext], bool]) -> bool:
+    """Runs a stage where its suite finds the experiment's files."""
+    with files_at_hand(context, context.experiment().suite):
+        return run(context)
+
+
+def _stage(argv: Sequence[str]) -> Stage:
+    if len(argv) != 1 or argv[0] not in set(Stage):
+        raise ConfigurationError(f"expected one argument out of {', '.join(Stage)}, got {list(argv)}")
+    return Stage(argv[0])
+
+
+class _Try:
+    """One try of one task, and the record that it leaves."""
+
+    def __init__(self, told: Told, store: CountedStore) -> None:
+        self._told = told
+        self._store = store
+        self._context: TaskContext | None = None
+        self._started = time.time()
+
+    def run(self) -> int:
+        """The exit code; any other than 0 has its record, as far as the store still takes one."""
+        try:
+            self._context = TaskContext.open(self._told, self._store)
+            done = _STAGES[self._told.stage](self._context)
+            self._leave_telemetry(skipped=not done)
+        except Exception as error:  # noqa: BLE001 - whatever it is, its record and exit code come first
+            failure = Failure.of(error)
+            self._log_failure(failure)
+            self._leave_error(failure)
+            return failure.exit_code
+        return ExitCode.OK
+
+    @property
+    def _index(self) -> int:
+        return self._context.index if self._context else self._told.position
+
+    @property
+    def _run_id(self) -> str:
+        return self._context.orders.run_id if self._context else ""
+
+    def _log_failure(self, failure: Failure) -> None:
+        """With the traceback of where it happened, which may have been in a worker."""
+        where = f"{self._told.stage} task {self._index}"
+        _log.error("%s failed with exit code %d\n%s", where, failure.exit_code, failure.traceback)
+
+    def _leave_telemetry(self, *, skipped: bool) -> None:
+        record = Telemetry(
+            run_id=self._run_id,
+            stage=self._told.stage,
+            attempt=self._told.attempt,
+            index=self._index,
+            retry=self._told.retry,
+            started=self._started,
+            wall_seconds=time.time() - self._started,
+            cpu_seconds=cpu_seconds(),
+            peak_memory_mib=self._store.usage.peak_memory_mib,
+            bytes_in=self._store.usage.bytes_in,
+            bytes_out=self._store.usage.bytes_out,
+            host=platform.node(),
+            skipped=skipped,
+        )
+        self._store.write(telemetry_name(record.stage, record.attempt, record.index, record.retry), to_json(record))
+        seconds, mib = record.wall_seconds, record.peak_memory_mib
+        values = measured(stage=str(record.stage), wall_seconds=seconds, peak_memory_mib=mib)
+        _log.info("took %.1f s, held %.0f MiB", seconds, mib, extra=values)
+
+    def _leave_error(self, failure: Failure) -> None:
+        record = ErrorRecord(
+            run_id=self._run_id,
+            stage=self._told.stage,
+            attempt=self._told.attempt,
+            index=self._index,
+            retry=self._told.retry,
+            exit_code=failure.exit_code,
+            type=failure.type,
+            message=failure.message,
+            traceback=failure.traceback,
+            fingerprint=failure.fingerprint,
+            host=platform.node(),
+            peak_memory_mib=self._store.usage.peak_memory_mib,
+            problems=failure.problems,
+            started=self._started,
+            wall_seconds=time.time() - self._started,
+        )
+        try:
+            self._store.write(error_name(record.stage, record.attempt, record.index, record.retry), to_json(record))
+        except Exception:  # noqa: BLE001 - the store may be what is broken; the first error and its exit code stand
+            _log.exception("the error record could not be stored")

@@ -1,0 +1,1 @@
+"""One suite for each port: every promise of the port, tried on every adapter."""

@@ -1,0 +1,117 @@
+"""The locks hold what pyproject.toml asks for, agree with one another, and name no host."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+from support.paths import ROOT
+
+LOCKS = {  # and the extras that each is made for
+    "requirements/dev.txt": ["dev"],
+    "requirements/local.txt": ["local"],
+    "requirements/stage.txt": ["stage"],
+    "requirements/stage-cloud.txt": ["stage", "storage"],
+    "requirements/batch-api.txt": ["batch-api"],
+    "functions/requirements.txt": ["functions"],
+}
+FILES = [*(ROOT / "requirements").glob("*.txt"), ROOT / "functions/requirements.txt"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PINNED = re.compile(r"^[A-Za-z0-9][^=\s]*==[^\\]+")
+
+LOADED = """
+import sys
+import main
+from epydrop.experiment import read_experiment
+read_experiment(b"model: {model: {type: SIR}}", "x", "x")
+print(*{name.partition(".")[0] for name in sys.modules})
+"""
+
+
+def locked(lock: str) -> dict[str, Version]:
+    """Each package of a lock and its version; a lock may hold several, each for some Pythons."""
+    found = (PINNED.match(line) for line in (ROOT / lock).read_text().splitlines())
+    pins = [Requirement(match[0].strip()) for match in found if match]
+    here = [pin for pin in pins if pin.marker is None or pin.marker.evaluate()]
+    return {canonicalize_name(pin.name): Version(str(pin.specifier).removeprefix("==")) for pin in here}
+
+
+def asked_for(extra: str) -> Iterator[Requirement]:
+    """What pyproject.toml asks for, with the extras that an extra builds on."""
+    for text in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"][extra]]:
+        requirement = Requirement(text)
+        if requirement.name == "epydrop":
+            for inner in requirement.extras:
+                yield from asked_for(inner)
+        else:
+            yield requirement
+
+
+def needed(requirement: Requirement, seen: set[tuple[str, str]]) -> Iterator[Requirement]:
+    """The requirement and all that it needs on this machine, as the installed packages tell."""
+    yield requirement
+    try:
+        texts = requires(requirement.name) or []
+    except PackageNotFoundError:
+        return
+    for text in texts:
+        inner = Requirement(text)
+        wanted = any(not inner.marker or inner.marker.evaluate({"extra": one}) for one in ("", *requirement.extras))
+        key = (canonicalize_name(inner.name), ",".join(sorted(inner.extras)))
+        if wanted and key not in seen:
+            seen.add(key)
+            yield from needed(inner, seen)
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_holds_all_that_is_asked_for(lock: str) -> None:
+    """In versions that will do, and what those need in their turn."""
+    versions = locked(lock)
+
+    for top in [requirement for extra in LOCKS[lock] for requirement in asked_for(extra)]:
+        for requirement in needed(top, set()):
+            version = versions.get(canonicalize_name(requirement.name))
+            assert version is not None, f"{requirement} is not in {lock}; run `make lock`"
+            assert requirement.specifier.contains(version, prereleases=True), f"{requirement} is locked as {version}"
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_agrees_with_the_one_that_is_tested(lock: str) -> None:
+    """What runs in the cloud is what ran in the tests."""
+    tested = locked("requirements/dev.txt")
+
+    assert {name: version for name, version in locked(lock).items() if tested[name] != version} == {}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_lock_has_hashes_and_no_host(file: Path) -> None:
+    """It installs from wherever a person's packages come from, and only these very files."""
+    text = file.read_text()
+
+    assert "://" not in text
+    assert not re.search(r"^\s*(-i|--index-url|--extra-index-url|--find-links|--trusted-host)", text, re.MULTILINE)
+    entries = re.split(r"\n(?=[a-z0-9])", text)
+    assert all("--hash=sha256:" in entry for entry in entries if PINNED.match(entry))
+
+
+def test_the_functions_load_nothing_that_is_not_in_their_lock() -> None:
+    """What one machine needs beside them stays out of the cloud."""
+    output = subprocess.run(
+        [sys.executable, "-c", LOADED], cwd=ROOT / "functions", capture_output=True, text=True, check=True
+    ).stdout
+    packages = packages_distributions()
+    loaded = {canonicalize_name(packages[name][0]) for name in output.split() if len(packages.get(name, [])) == 1}
+
+    assert {"functions-framework", "pydantic", "ruamel-yaml"} <= loaded
+    assert (
+        loaded - set(locked("functions/requirements.txt")) - {"epydrop", "setuptools"} == set()
+    )  # setuptools hooks into every interpreter

@@ -1,0 +1,210 @@
+"""A weekly forecast from its data to its tables: what is fitted, what is held back, what scenarios share."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.weekly import CASES, WEEKS, csv_of, run_of, weekly
+
+from epydrop.experiment import read_experiment
+from epydrop_stages.inputs.observations import by_period
+from epydrop_stages.suites.epydemix import warnings
+from epydrop_stages.suites.epydemix.run import run_work
+from epydrop_stages.suites.epydemix.sources import Sources
+from epydrop_stages.suites.epydemix.tasks import points
+
+MASKS = {"interventions": [{"layer": "all", "start_date": "2026-02-05", "end_date": "2026-02-21", "reduction": 0.2}]}
+
+
+def work_of(folder: Path, document, text=None):
+    """What the builder puts into the tasks of the only point."""
+    folder.mkdir(exist_ok=True)
+    (folder / "cases.csv").write_text(text or csv_of())
+    experiment = read_experiment(json.dumps(document).encode(), "weekly.yaml", "weekly")
+    sources = Sources(experiment, folder)
+    sources.read_data()
+    (point,) = points(experiment)
+    return sources.work(point)
+
+
+def table(run, name):
+    (found,) = [file for file in run.names("outputs/") if file.endswith(f"/{name}.csv.gz")]
+    return list(csv.DictReader(io.StringIO(gzip.decompress(run.store.read(found)).decode())))
+
+
+# -- calibration -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dt", [1.0, 0.25])
+def test_a_calibration_compares_whole_weeks(tmp_path, dt):
+    """The distance of each particle is that of its weekly sums, whatever the time step."""
+    result = run_work(work_of(tmp_path, weekly(model__simulation__dt=dt)), 3)
+
+    fitted = result.trajectories[0]
+    dates, sums = by_period(result.observed, fitted.dates, fitted.variables[CASES])
+    assert [str(day) for day in dates] == list(WEEKS)[:4]
+    distances = np.sqrt(np.mean((sums - list(WEEKS.values())[:4]) ** 2, axis=1))
+    assert np.allclose(distances, result.posterior.distances)
+
+
+def test_a_compartment_is_compared_at_the_end_of_the_week(tmp_path):
+    """Prevalence is not added up."""
+    document = weekly(model__calibration__target_variable="Infected_total")
+
+    result = run_work(work_of(tmp_path, document), 3)
+
+    infected = result.trajectories[0].variables["Infected_total"][:, 6::7]
+    distances = np.sqrt(np.mean((infected - list(WEEKS.values())[:4]) ** 2, axis=1))
+    assert np.allclose(distances, result.posterior.distances)
+
+
+def test_the_calibration_never_sees_what_is_held_back(tmp_path):
+    """Other values after the window change nothing but the observations themselves."""
+    other = {**WEEKS, "2026-02-07": 1, "2026-02-14": 1, "2026-02-21": 1}
+
+    one = run_work(work_of(tmp_path / "a", weekly()), 3)
+    two = run_work(work_of(tmp_path / "b", weekly(), csv_of(other)), 3)
+
+    assert np.array_equal(one.posterior.values["transmission_rate"], two.posterior.values["transmission_rate"])
+    assert np.array_equal(one.trajectories[1].variables[CASES], two.trajectories[1].variables[CASES])
+    assert one.observed.fitted.tolist() == [True] * 4 + [False] * 3
+    assert not np.array_equal(one.observed.values, two.observed.values)
+
+
+# -- projection --------------------------------------------------------------------------------
+
+
+def test_a_projection_goes_on_where_the_accepted_simulations_end(tmp_path):
+    """Its past is one of those that fit, to the last person; its future is not always the same."""
+    result = run_work(work_of(tmp_path, weekly(model__projection__n_simulations=30)), 3)
+
+    fitted, projection = (part.variables[CASES] for part in result.trajectories)
+    days = fitted.shape[1]
+    pasts = {tuple(row) for row in fitted}
+    assert {tuple(row[:days]) for row in projection} <= pasts
+    assert len({tuple(row) for row in projection}) == 30
+
+
+def test_scenarios_differ_only_by_what_they_change(tmp_path):
+    """The same until the first change, in every run; after it fewer are infected."""
+    scenarios = {"usual": {}, "masks": MASKS, "again": {}}
+
+    parts = run_work(work_of(tmp_path, weekly(scenarios=scenarios)), 3).trajectories
+
+    assert [(part.kind, part.scenario) for part in parts] == [
+        ("calibration", ""),
+        ("projection", "usual"),
+        ("projection", "masks"),
+        ("projection", "again"),
+    ]
+    usual, masks, again = (part.variables[CASES] for part in parts[1:])
+    before = int((parts[1].dates < np.datetime64("2026-02-05")).sum())
+    assert np.array_equal(usual, again)
+    assert np.array_equal(usual[:, :before], masks[:, :before])
+    assert (usual[:, before:].sum(axis=1) > masks[:, before:].sum(axis=1)).all()
+
+
+def test_a_scenario_comes_on_top_of_what_the_model_says(tmp_path):
+    """An empty one keeps the interventions of the past; it would not fit without them."""
+    closed = [{"layer": "all", "start_date": "2026-01-10", "end_date": "2026-01-20", "reduction": 0.5}]
+    document = weekly(model__interventions=closed, scenarios={"usual": {}, "masks": MASKS})
+
+    fitted, usual, masks = (part.variables[CASES] for part in run_work(work_of(tmp_path, document), 3).trajectories)
+
+    days = fitted.shape[1]
+    for projection in (usual, masks):
+        assert {tuple(row[:days]) for row in projection} <= {tuple(row) for row in fitted}
+
+
+def test_a_projection_that_changes_the_past_is_warned_of():
+    """Lists under 'projection' replace those of the model, as in epydemix."""
+    closed = [{"layer": "all", "start_date": "2026-01-10", "end_date": "2026-01-20", "reduction": 0.5}]
+    document = weekly(model__interventions=closed, model__projection__interventions=MASKS["interventions"])
+
+    found = warnings(read_experiment(json.dumps(document).encode(), "weekly.yaml", "weekly"))
+
+    assert any("projection.interventions replace those of the model" in warning for warning in found)
+
+
+# -- a whole run -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """A run with scenarios and a hub file, two chains."""
+    document = weekly(
+        scenarios={"usual": {}, "masks": MASKS},
+        outputs__hub={"reference_date": "2026-02-07", "scenario": "usual"},
+        model__projection={"n_simulations": 5},
+        tasks={"chains": 2},
+    )
+    return run_of(tmp_path_factory.mktemp("forecast"), document).whole()
+
+
+def test_the_forecasts_are_weekly_quantiles_of_what_was_counted(published):
+    """For each scenario and week, with its horizon, from the first week that was fitted."""
+    rows = table(published, "forecasts")
+
+    assert list(rows[0]) == ["location", "scenario", "variable", "date", "horizon", "quantile", "value"]
+    assert {row["scenario"] for row in rows} == {"usual", "masks"}
+    usual = [row for row in rows if row["scenario"] == "usual" and row["quantile"] == "0.5"]
+    assert [(row["date"], row["horizon"]) for row in usual] == [
+        ("2026-01-10", "-4"),
+        ("2026-01-17", "-3"),
+        ("2026-01-24", "-2"),
+        ("2026-01-31", "-1"),
+        ("2026-02-07", "0"),
+        ("2026-02-14", "1"),
+        ("2026-02-21", "2"),
+        ("2026-02-28", "3"),
+    ]
+    assert {row["variable"] for row in rows} == {CASES}
+
+
+def test_the_hub_gets_the_scenario_it_was_promised(published):
+    """The same medians as in the table, in whole numbers."""
+    (name,) = [file for file in published.names("outputs/") if "/hub/" in file]
+    hub = list(csv.DictReader(io.StringIO(published.store.read(name).decode())))
+    medians = [float(row["value"]) for row in hub if row["output_type_id"] == "0.5"]
+    rows = table(published, "forecasts")
+    wanted = [
+        float(row["value"])
+        for row in rows
+        if (row["scenario"], row["quantile"]) == ("usual", "0.5") and int(row["horizon"]) >= -1
+    ]
+
+    assert name.endswith("/hub/2026-02-07-epydrop-epydemix.csv")
+    assert np.abs(np.array(medians) - wanted).max() <= 0.5
+    assert {row["location"] for row in hub} == {"25"}
+
+
+def test_other_tables_tell_scenarios_apart_only_where_there_are_any(published, tmp_path):
+    """A column that is always empty helps nobody."""
+    plain = run_of(tmp_path, weekly()).whole()
+
+    assert {row["scenario"] for row in table(published, "trajectories")} == {"", "usual", "masks"}
+    assert "scenario" not in table(plain, "quantiles")[0]
+    assert list(table(plain, "forecasts")[0]) == ["location", "variable", "date", "quantile", "value"]
+    assert not [file for file in plain.names("outputs/") if "/hub/" in file]
+
+
+def test_the_same_experiment_publishes_the_same_bytes(published, tmp_path):
+    """Tables and hub file, in whatever order the tasks ran."""
+    again = run_of(tmp_path, weekly())
+    for name in published.names("dropped/"):
+        again.store.write(name, published.store.read(name))
+    again.store.write("experiment.yaml", published.store.read("experiment.yaml"))
+
+    assert again.build() == 0
+    assert again.compute([1, 0]) == [0, 0]
+    assert again.publish() == 0
+
+    assert again.table_digests() == published.table_digests()
+    hubs = [[one.store.read(file) for file in one.names("outputs/") if "/hub/" in file] for one in (again, published)]
+    assert hubs[0] == hubs[1]

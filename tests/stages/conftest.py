@@ -1,6 +1,0 @@
-"""How properties are tried here: no verdict depends on how busy the machine is."""
-
-from hypothesis import HealthCheck, settings
-
-settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("unhurried")

@@ -1,0 +1,159 @@
+"""``epydrop deploy``: terraform with the arguments of a deployment, and the signing key, which terraform never sees."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from epydrop_workstation.cli.commands import Command, DryRun, accept_dry_run_before, answer_of, carry_out, checkout
+from epydrop_workstation.cli.options import Project, Region
+
+SIGNING_KEY = "epydrop-signing-key"
+
+StateBucket = Annotated[
+    str,
+    typer.Option(
+        "--state-bucket",
+        envvar="EPYDROP_STATE_BUCKET",
+        metavar="BUCKET",
+        help="Where terraform keeps its state; epydrop-state-PROJECT unless given.",
+    ),
+]
+VarFile = Annotated[
+    Path | None,
+    typer.Option("--var-file", envvar="EPYDROP_VAR_FILE", metavar="FILE", help="More variables, for terraform."),
+]
+Words = Annotated[list[str] | None, typer.Argument(metavar="[-- TERRAFORM_ARGUMENTS]", help="Handed on to terraform.")]
+
+deploy = typer.Typer(name="deploy", help="Make, change and remove a deployment in Google Cloud.", no_args_is_help=True)
+
+
+@deploy.callback()
+def _deploy(context: typer.Context, dry_run: DryRun = False) -> None:
+    accept_dry_run_before(context, dry_run=dry_run)
+
+
+@deploy.command()
+def plan(
+    project: Project,
+    region: Region,
+    state_bucket: StateBucket = "",
+    var_file: VarFile = None,
+    words: Words = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Show what an apply would change.
+
+    Example:
+      epydrop deploy plan --project my-project --region us-central1
+    """
+    variables = _variables(project, region, var_file)
+    _terraform(project, state_bucket, ("plan", "-input=false", *variables, *(words or ())), dry_run=dry_run)
+
+
+@deploy.command()
+def apply(
+    project: Project,
+    region: Region,
+    state_bucket: StateBucket = "",
+    var_file: VarFile = None,
+    words: Words = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Make the deployment, or bring it up to date; terraform asks before it begins.
+
+    Examples:
+      epydrop deploy apply --project my-project --region us-central1
+
+      epydrop deploy apply --var-file production.tfvars -- -auto-approve
+    """
+    variables = _variables(project, region, var_file)
+    _terraform(project, state_bucket, ("apply", *variables, *(words or ())), dry_run=dry_run)
+
+
+@deploy.command()
+def destroy(
+    project: Project,
+    region: Region,
+    state_bucket: StateBucket = "",
+    var_file: VarFile = None,
+    words: Words = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Remove the deployment; refused while deletion_protection is on. Terraform asks before it begins.
+
+    Example:
+      epydrop deploy destroy --project my-project --region us-central1
+    """
+    variables = _variables(project, region, var_file)
+    _terraform(project, state_bucket, ("destroy", *variables, *(words or ())), dry_run=dry_run)
+
+
+@deploy.command()
+def output(
+    project: Project,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One output; all unless given.")] = None,
+    state_bucket: StateBucket = "",
+    dry_run: DryRun = False,
+) -> None:
+    """Tell where a deployment's buckets, topics and image are.
+
+    Example:
+      epydrop deploy output drop_into
+    """
+    _terraform(project, state_bucket, ("output", *(("-raw", name) if name else ())), dry_run=dry_run)
+
+
+@deploy.command()
+def key(project: Project, dry_run: DryRun = False) -> None:
+    """Make the key that signs artifacts; later, a new one beside the old ones, which stay for reading.
+
+    The keys pass through pipes: they are in no argument, no file and no state.
+
+    Example:
+      epydrop deploy key --project my-project
+    """
+    at = (SIGNING_KEY, "--project", project)
+    listing = (
+        "gcloud",
+        "secrets",
+        "versions",
+        "list",
+        *at,
+        "--filter=state=ENABLED",
+        "--limit=1",
+        "--format=value(name)",
+    )
+    reading = ("gcloud", "secrets", "versions", "access", "latest", "--secret", *at)
+    adding = ("gcloud", "secrets", "versions", "add", *at, "--data-file=-")
+    if dry_run:
+        carry_out((listing, reading, adding), dry_run=True)
+        return
+    known = json.loads(answer_of(reading)) if answer_of(listing).strip() else {}
+    fresh = {f"{datetime.now(UTC):%Y%m%d-%H%M%S}": secrets.token_hex(32)}
+    answer_of(adding, json.dumps({**known, **fresh}))
+    print(f"{SIGNING_KEY} has {len(known) + 1} key(s); new artifacts are signed with {next(iter(fresh))}.")
+
+
+def _variables(project: str, region: str, var_file: Path | None) -> Command:
+    more = (f"-var-file={var_file.absolute()}",) if var_file else ()
+    return (f"-var=project_id={project}", f"-var=region={region}", *more)
+
+
+def _terraform(project: str, state_bucket: str, words: Command, *, dry_run: bool) -> None:
+    """Terraform is pointed to the deployment's state each time, so no folder remembers another deployment's."""
+    terraform = ("terraform", "-chdir=terraform")
+    bucket = state_bucket or f"epydrop-state-{project}"
+    init = (
+        "init",
+        "-input=false",
+        "-reconfigure",
+        f"-backend-config=bucket={bucket}",
+        "-backend-config=prefix=epydrop",
+    )
+    carry_out([(*terraform, *init), (*terraform, *words)], dry_run=dry_run, folder=checkout())

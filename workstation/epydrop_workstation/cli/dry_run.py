@@ -1,0 +1,79 @@
+"""A trial: the builder's own verdict on an experiment, in a folder that is thrown away. Nothing is computed."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from epydrop.core.run import Phase, Run
+from epydrop.errors import BadInput, EpydropError, Problem
+from epydrop.experiment import Experiment, read_experiment
+from epydrop.formats import names
+from epydrop.formats.names import Stage
+from epydrop.formats.serialization import from_json
+from epydrop.formats.stage_records import Manifest
+from epydrop.stores.urls import open_object_store
+from epydrop_workstation.local.wiring import local_machine
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a run of the experiment would do."""
+
+    experiment: Experiment
+    manifest: Manifest
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The plan for programs."""
+        return {
+            "exp_id": self.experiment.exp_id,
+            "tasks": self.manifest.tasks,
+            "locations": {name: stop - start for name, (start, stop) in self.manifest.locations.items()},
+            "max_parallelism": self.experiment.run.max_parallelism,
+            "min_success": self.experiment.run.min_success,
+            "stages": {stage: vars(self.experiment.run.resources(stage)) for stage in Stage},
+        }
+
+
+def trial_of(name: str, data: bytes) -> Trial:
+    """Builds the tasks of a packed experiment, and forgets them. Raises BadInput with every problem found."""
+    with tempfile.TemporaryDirectory(prefix="epydrop-trial-") as folder, local_machine(Path(folder)) as machine:
+        run_id = machine.drop(name, data)
+
+        def is_built() -> bool:
+            stored = machine.runs.load(run_id)
+            return stored is not None and stored.run.phase is not Phase.BUILDER
+
+        machine.work_on(run_id, is_built)
+        stored = machine.runs.load(run_id)
+        if stored is None:
+            raise AssertionError(f"run {run_id} vanished")
+        return _verdict(stored.run)
+
+
+def _verdict(run: Run) -> Trial:
+    if run.phase is Phase.REJECTED:
+        raise BadInput(*(Problem(text) for text in run.problems))
+    if run.phase is not Phase.RUNNER:
+        raise EpydropError(f"the experiment could not be tried: {run.reason}")
+    store = open_object_store(run.run_url)
+    resolved = read_experiment(store.read(names.RESOLVED_EXPERIMENT), names.RESOLVED_EXPERIMENT, run.exp_id)
+    name = names.manifest_name(run.inputs)
+    return Trial(resolved, from_json(Manifest, store.read(name), name))
+
+
+def tell_trial(trial: Trial) -> None:
+    """The plan in words."""
+    run = trial.experiment.run
+    print(f"{trial.experiment.exp_id}: valid, {trial.manifest.tasks} tasks")
+    for name, (start, stop) in trial.manifest.locations.items():
+        print(f"  {name}: tasks {start} to {stop - 1}")
+    for stage in Stage:
+        size = run.resources(stage)
+        machine = f", {size.machine_type}" if size.machine_type else ""
+        limit = f"at most {size.max_run_duration} s a task"
+        print(f"  {stage}: {size.cpu_milli / 1000:g} vCPU, {size.memory_mib} MiB{machine}, {limit}")
+    print("Nothing was computed (--dry-run).")

@@ -1,0 +1,49 @@
+"""``epydrop runs``: what was run in this folder, newest first."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from epydrop.core.run import Run
+from epydrop_workstation.cli.options import DEFAULT_ROOT, AsJson, Root
+from epydrop_workstation.cli.run_lookup import as_document, done_of
+from epydrop_workstation.local.wiring import existing_machine
+
+
+def runs(
+    root: Root = DEFAULT_ROOT,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List the runs, newest first. A run id begins with the time of its drop, in UTC.
+
+    Example:
+      epydrop runs --limit 5
+    """
+    with existing_machine(root) as machine:
+        found = list(machine.runs.newest(limit))
+    if as_json:
+        print(json.dumps([as_document(run) for run in found], indent=1))
+        return
+    if not found:
+        print(f"There are no runs in {root}.")
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("RUN", "EXPERIMENT", "PHASE", "TASKS", "TOOK"):
+        table.add_column(heading, no_wrap=heading != "EXPERIMENT", justify="right" if heading == "TASKS" else "left")
+    for run in found:
+        table.add_row(run.run_id, run.exp_id, run.phase, _tasks(run), _took(run))
+    Console(highlight=False).print(table)
+
+
+def _tasks(run: Run) -> str:
+    return f"{done_of(run)}/{run.tasks}" if run.tasks is not None else "-"
+
+
+def _took(run: Run) -> str:
+    return "" if run.phase.is_open else str(run.updated - run.created).split(".")[0]

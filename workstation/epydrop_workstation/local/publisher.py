@@ -1,0 +1,41 @@
+"""Messages to our own topics: kicks come back through the queue, notifications end in a file that people can follow."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from epydrop.errors import RetryableError
+from epydrop_workstation.local.envelopes import kick_envelope, new_message_id
+from epydrop_workstation.local.event_queue import SqliteEventQueue
+
+
+class QueuePublisher:
+    """The Publisher port. ``notifications`` is a file of one JSON object a line."""
+
+    def __init__(self, queue: SqliteEventQueue, notifications: Path) -> None:
+        self._queue = queue
+        self._notifications = notifications
+
+    def publish(self, topic: str, message: dict[str, Any]) -> None:
+        """Sends a message to the topic 'kicks' or 'runs'. Raises RetryableError if that failed, ValueError for another."""
+        match topic:
+            case "kicks":
+                self._queue.put(kick_envelope(message, new_message_id(), datetime.now(UTC)))
+            case "runs":
+                self._append(json.dumps(message, ensure_ascii=False) + "\n")
+            case _:
+                raise ValueError(f"there is no topic {topic!r}; expected 'kicks' or 'runs'")
+
+    def _append(self, line: str) -> None:
+        try:
+            file = os.open(self._notifications, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            try:
+                os.write(file, line.encode())  # one write, so that lines of several processes never mix
+            finally:
+                os.close(file)
+        except OSError as error:
+            raise RetryableError(f"the notification was not written to {self._notifications}: {error}") from error

@@ -1,0 +1,88 @@
+"""The world on one machine: the only place that picks its adapters.
+
+The world in the cloud is made in ``epydrop.gcp.world``, since the functions carry nothing of what this needs.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from batch_emulator.engine.options import Options, usable_cores
+from epydrop.errors import ConfigurationError
+from epydrop.formats.names import LOCAL_STATE
+from epydrop.service.world import World
+from epydrop.settings import read_settings
+from epydrop.stores.folder import FileObjectStore
+from epydrop.stores.urls import open_object_store
+from epydrop_workstation.local.database import Database
+from epydrop_workstation.local.event_queue import Mischief, SqliteEventQueue
+from epydrop_workstation.local.job_service import LocalJobService
+from epydrop_workstation.local.local_cloud import TRIGGER_BUCKET, Machine
+from epydrop_workstation.local.publisher import QueuePublisher
+from epydrop_workstation.local.run_store import SqliteRunStore
+from epydrop_workstation.local.signing_key import signing_keys
+
+_PASSED_ON = ("EPYDEMIX_DATA",)  # of this process's variables, to every task
+_TO_BUILDERS = ("GITHUB_PAT",)  # what no other stage needs to know
+
+
+@contextmanager
+def local_machine(
+    root: Path,
+    *,
+    parallelism: int | None = None,
+    variables: Mapping[str, str] = os.environ,
+    mischief: Mischief | None = None,
+) -> Iterator[Machine]:
+    """The world inside one folder; every process that it started has ended when the block is left.
+
+    Raises ConfigurationError when the folder cannot be used.
+    """
+    root = root.absolute()
+    database = Database(root)
+    settings = read_settings(
+        {
+            "EPYDROP_DATA_URL": f"{(root / 'runs').as_uri()}/",
+            "EPYDROP_TRIGGER_BUCKET": TRIGGER_BUCKET,
+            "EPYDROP_ENVIRONMENT": "local",
+            "EPYDROP_IMAGE": "local",
+            "EPYDROP_ACCEPT_FROM": "1970-01-01T00:00:00Z",
+        }
+    )
+    queue = SqliteEventQueue(database, mischief)
+    runs = SqliteRunStore(database)
+    trigger = FileObjectStore(root / TRIGGER_BUCKET, emit=queue.put, bucket=TRIGGER_BUCKET)
+    env = {name: str(Path(variables[name]).absolute()) for name in _PASSED_ON if variables.get(name)}
+    env["EPYDROP_SIGNING_KEY"] = signing_keys(database.folder)
+    builder_env = {name: variables[name] for name in _TO_BUILDERS if variables.get(name)}
+    options = Options(cores=parallelism or usable_cores(), env=env, builder_env=builder_env)
+    jobs = LocalJobService(database, emit=queue.put, options=options)
+    world = World(
+        settings=settings,
+        runs=runs,
+        trigger=trigger,
+        jobs=jobs,
+        publisher=QueuePublisher(queue, database.folder / "notifications.jsonl"),
+        open_store=open_object_store,
+        now=lambda: datetime.now(UTC),
+        sleep=time.sleep,
+    )
+    try:
+        yield Machine(root, world, runs, trigger, queue, jobs)
+    finally:
+        jobs.close()
+        database.close()
+
+
+@contextmanager
+def existing_machine(root: Path, *, parallelism: int | None = None) -> Iterator[Machine]:
+    """The world inside a folder that holds runs. Raises ConfigurationError when it holds none, instead of making it."""
+    if not (root / LOCAL_STATE).is_dir():
+        raise ConfigurationError(f"{root} holds no runs; --root names the folder that `epydrop run` used")
+    with local_machine(root, parallelism=parallelism) as machine:
+        yield machine
