@@ -22,13 +22,17 @@ class ExitCode(IntEnum):
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong with what a person gave us, and where; line and column count from 1."""
+    """One thing wrong with an input, and where. ``line`` and ``column`` count from 1.
+
+    ``path`` leads from the top of the experiment to the value; whoever holds the file turns it into a line and a column.
+    """
 
     message: str
     file: str = ""
     line: int | None = None
     column: int | None = None
     hint: str = ""
+    path: tuple[str | int, ...] = ()
 
     def __str__(self) -> str:
         place = ":".join(str(part) for part in (self.file, self.line, self.column) if part)
