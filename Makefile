@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
 PIP := .venv/bin/python -m pip install --disable-pip-version-check -q
 UV_COMPILE := .venv/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 \
-	--no-emit-index-url --no-emit-find-links --no-strip-extras --custom-compile-command "make lock" $(UPGRADE)
+	--no-emit-index-url --no-emit-find-links --no-emit-package batch-emulator --no-strip-extras --custom-compile-command "make lock" $(UPGRADE)
 
 MADE := .venv/.made
 LOCAL := .venv/.local
@@ -23,9 +23,13 @@ demo: $(LOCAL) ## Run the example experiment on this machine
 test: $(DEV) ## Run the tests; ARGS='-k name' passes options on
 	.venv/bin/python -m pytest $(ARGS)
 
+.PHONY: quick
+quick: $(DEV) ## Run the tests that take under a minute together, for the inner loop
+	.venv/bin/python -m pytest $(QUICK) $(ARGS)
+
 .PHONY: cover
-cover: $(DEV) ## Check that the tests of the core reach its branches
-	.venv/bin/python -m pytest -q tests/functions --cov --cov-report=term-missing --cov-fail-under=97
+cover: $(DEV) ## Run the tests and check that they reach the branches of the product that they reached before
+	.venv/bin/python -m pytest --cov --cov-report=term:skip-covered $(ARGS)
 
 .PHONY: bench
 bench: $(DEV) ## Measure what is added to the tasks, what an event and what the outputs cost; a quarter of an hour
@@ -60,26 +64,32 @@ lint-imports: $(DEV)
 lint-deploy: $(DEV) $(CHECKOV) ## Check the Terraform files, the Dockerfile, the build and the shell scripts
 	.venv/bin/hadolint stage_image/Dockerfile
 	.venv/bin/check-jsonschema --builtin-schema vendor.cloudbuild cloudbuild.yaml
-	.venv/bin/shellcheck .ci/run .ci/image .ci/stage-environment .ci/terraform stage_image/token-for-git
+	.venv/bin/shellcheck .ci/run .ci/image .ci/pythons .ci/stage-environment .ci/terraform .ci/wheel stage_image/token-for-git
 	.venv/checkov/bin/checkov --directory terraform --config-file terraform/.checkov.yaml
 
 .PHONY: format
-format: $(DEV) ## Format the code and mend what can be mended
+format: $(DEV) ## Format the code and fix what can be fixed
 	.venv/bin/ruff check --fix-only
 	.venv/bin/ruff format
 
-# The smaller locks take their versions from the dev lock, so all of them agree.
+# The smaller locks take their versions from the dev lock, so all of them agree. What builds the projects is locked with
+# them, so that they install from a lock alone.
 .PHONY: lock
-lock: $(DEV) ## Lock the dependencies anew; UPGRADE=--upgrade takes newer releases
-	$(UV_COMPILE) pyproject.toml --extra dev -o requirements/dev.txt
-	$(UV_COMPILE) pyproject.toml --extra local -c requirements/dev.txt -o requirements/local.txt
-	$(UV_COMPILE) pyproject.toml --extra stage -c requirements/dev.txt -o requirements/stage.txt
-	$(UV_COMPILE) pyproject.toml --extra functions -c requirements/dev.txt -o functions/requirements.txt
-	$(UV_COMPILE) pyproject.toml --extra batch-api -c requirements/dev.txt -o requirements/batch-api.txt
-	$(UV_COMPILE) pyproject.toml --extra stage --extra storage -c requirements/dev.txt -o requirements/stage-cloud.txt
+lock: $(DEV) ## Lock the dependencies again; UPGRADE=--upgrade takes newer releases
+	$(UV_COMPILE) pyproject.toml requirements/build.in --group dev -o requirements/dev.txt
+	$(UV_COMPILE) pyproject.toml requirements/build.in -c requirements/dev.txt -o requirements/local.txt
+	$(UV_COMPILE) --group stage -c requirements/dev.txt -o requirements/stage.txt
+	$(UV_COMPILE) --group stage --group storage -c requirements/dev.txt -o requirements/stage-cloud.txt
+	$(UV_COMPILE) --group functions -c requirements/dev.txt -o functions/requirements.txt
+	$(UV_COMPILE) batch_emulator/pyproject.toml --extra api -c requirements/dev.txt -o requirements/batch-emulator.txt
 	$(UV_COMPILE) requirements/suite.in -c requirements/dev.txt -o requirements/suite.txt
 	$(UV_COMPILE) requirements/build.in -c requirements/dev.txt -o requirements/build.txt
 	$(UV_COMPILE) requirements/checkov.in -o requirements/checkov.txt
+
+.PHONY: wheel
+wheel: $(LOCAL) ## Build both distributions into dist/: `pip install dist/*.whl` gives the command anywhere
+	rm -rf dist
+	.venv/bin/python -m pip wheel -q --disable-pip-version-check --no-deps --no-build-isolation -w dist ./batch_emulator .
 
 .PHONY: clean
 clean: ## Remove .venv, caches and what the demo made
@@ -98,15 +108,15 @@ $(MADE):
 	"$(PYTHON)" -m venv --clear .venv
 	@touch $@
 
-$(LOCAL): requirements/local.txt pyproject.toml $(MADE)
+$(LOCAL): requirements/local.txt pyproject.toml batch_emulator/pyproject.toml $(MADE)
 	$(PIP) --require-hashes -r requirements/local.txt
-	$(PIP) --no-deps --no-build-isolation -e .
+	$(PIP) --no-deps --no-build-isolation -e batch_emulator -e .
 	@touch $@
 
 # The dev lock holds everything of the local one.
-$(DEV): requirements/dev.txt pyproject.toml $(MADE)
+$(DEV): requirements/dev.txt pyproject.toml batch_emulator/pyproject.toml $(MADE)
 	$(PIP) --require-hashes -r requirements/dev.txt
-	$(PIP) --no-deps --no-build-isolation -e .
+	$(PIP) --no-deps --no-build-isolation -e batch_emulator -e .
 	@touch $@ $(LOCAL)
 
 # checkov wants other releases than ours of what both use.

@@ -7,11 +7,11 @@ import logging
 import platform
 import tempfile
 from collections.abc import Iterator
-from importlib import metadata
 from pathlib import Path
 
 import zstandard
 
+from epydrop import __version__
 from epydrop.errors import BadInput
 from epydrop.formats.names import MAX_TASKS, Stage, input_name, manifest_name, tasks_name
 from epydrop.formats.serialization import to_json
@@ -102,7 +102,7 @@ def _finish(context: TaskContext, lines: _Lines, suite: Suite, taken: Taken) -> 
         digests={tasks_name(folder): hashlib.sha256(tasks).hexdigest(), **taken.digests},
         versions={
             "python": platform.python_version(),
-            "epydrop": metadata.version("epydrop"),
+            "epydrop": __version__,
             **suite.versions(),
             **taken.commits,
         },

@@ -10,9 +10,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import metadata
 from typing import Any
 
+from epydrop import __version__
 from epydrop.experiment import Experiment
 from epydrop.formats.names import OUTPUT_CONFIG, PINNED_COMMIT, RESOLVED_EXPERIMENT, Stage, tasks_name
 from epydrop.formats.serialization import from_json
@@ -49,7 +49,7 @@ def gather_facts(context: TaskContext, experiment: Experiment, suite: Suite, bui
         versions={
             **manifest.versions,
             "python": platform.python_version(),
-            "epydrop": metadata.version("epydrop"),
+            "epydrop": __version__,
         },
         image=orders.resources.image,
         totals=_totals(tries),
