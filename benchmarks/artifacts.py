@@ -19,7 +19,7 @@ import dill
 from epydrop.experiment import read_experiment
 from epydrop.experiment.bundle.pack import pack
 from epydrop.formats.names import Stage
-from epydrop.stores.urls import open_object_store
+from epydrop.stores import open_store
 from epydrop_stages.artifacts.signatures import SigningKeys
 from epydrop_stages.artifacts.signed_files import Meta, read_artifact, write_artifact
 from epydrop_stages.stages.bundles import take_bundle
@@ -35,7 +35,7 @@ def result_of(name: str, *settings: str) -> object:
     """What the first task of an example returns."""
     with tempfile.TemporaryDirectory() as folder:
         workspace = Path(folder)
-        store = open_object_store(workspace.as_uri() + "/")
+        store = open_store(workspace.as_uri() + "/")
         file, data = pack(EXAMPLES / name / "experiment.yaml")
         store.write(f"dropped/{file}", data)
         take_bundle(store, workspace)
@@ -56,7 +56,7 @@ def milliseconds(work: Callable[[], object]) -> float:
 
 def compared(name: str, result: object, folder: Path) -> None:
     """Prints the rows of one result."""
-    store = open_object_store((folder / name.replace(" ", "-")).as_uri() + "/")
+    store = open_store((folder / name.replace(" ", "-")).as_uri() + "/")
     plain = folder / f"{name}.pkl.gz"
 
     def write_plain() -> None:

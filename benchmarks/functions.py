@@ -37,8 +37,8 @@ from epydrop.gcp.run_store import FirestoreRunStore  # noqa: E402
 from epydrop.service.reconcile import reconcile  # noqa: E402
 from epydrop.service.world import World  # noqa: E402
 from epydrop.settings import read_cloud_settings  # noqa: E402
+from epydrop.stores import open_store  # noqa: E402
 from epydrop.stores.cloud_storage import GcsObjectStore, storage_client  # noqa: E402
-from epydrop.stores.urls import open_object_store  # noqa: E402
 
 ROUNDS = 5
 SIZES = (100, 10_000, 100_000)
@@ -119,7 +119,7 @@ def emulated() -> Iterator[tuple[World, InstantJobs]]:
             GcsObjectStore(storage_client(), "drops"),
             jobs,
             PubSubPublisher(publisher, {"kicks": settings.kick_topic, "runs": settings.runs_topic}),
-            open_object_store,
+            open_store,
             lambda: datetime.now(UTC),
             time.sleep,
         )
@@ -147,7 +147,7 @@ def one_run(world: World, jobs: InstantJobs, tasks: int, number: int) -> dict[st
             raise RuntimeError(f"{job} is no id of ours")
         return seconds(lambda: reconcile(JobChanged(name, JobState.SUCCEEDED), world))
 
-    folder = open_object_store(run().run_url)
+    folder = open_store(run().run_url)
     folder.write(names.manifest_name(run().inputs), to_json(Manifest(run_id, tasks, {"here": (0, tasks)})))
     took["the builder ended"] = ended(succeeded=1)
     jobs.set(run().attempts[-1].job_id, JobState.RUNNING, running=100, pending=tasks - 100)

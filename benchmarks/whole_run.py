@@ -18,7 +18,7 @@ from epydrop.formats import names  # noqa: E402
 from epydrop.formats.names import Stage  # noqa: E402
 from epydrop.formats.serialization import from_json  # noqa: E402
 from epydrop.formats.stage_records import Telemetry  # noqa: E402
-from epydrop.stores.urls import open_object_store  # noqa: E402
+from epydrop.stores import open_store  # noqa: E402
 
 ROUNDS = 5
 
@@ -29,7 +29,7 @@ def one_run(here: Deployment, number: int) -> dict[str, float]:
     if run.phase is not Phase.SUCCEEDED:
         raise RuntimeError(run.reason)
     at_work = {str(stage): _at_work(run, stage) for stage in Stage}
-    told = open_object_store(f"gs://{here.trigger}/").stat(names.reply_name(run.dropped.name, run.run_id, "md"))
+    told = open_store(f"gs://{here.trigger}/").stat(names.reply_name(run.dropped.name, run.run_id, "md"))
     if told is None:
         raise RuntimeError(f"run {run.run_id} was not answered")
     whole = (told.created - run.dropped.created).total_seconds()
@@ -38,7 +38,7 @@ def one_run(here: Deployment, number: int) -> dict[str, float]:
 
 def _at_work(run: Run, stage: Stage) -> float:
     """From the begin of the stage's first task to the end of its last."""
-    store = open_object_store(run.run_url)
+    store = open_store(run.run_url)
     folder = names.telemetry_folder(stage, 1)
     records = [from_json(Telemetry, store.read(info.name), info.name) for info in store.list(folder)]
     return max(one.started + one.wall_seconds for one in records) - min(one.started for one in records)
