@@ -127,7 +127,7 @@ class FirestoreRunStore:
 
 @contextmanager
 def _read(what: str) -> Iterator[None]:
-    """Like ``translated_errors``, for reads, of which none can be absent or outdated but the database and its indexes."""
+    """Like ``translated_errors``, for reads: here a 404 means that the database or an index is missing."""
     try:
         with translated_errors(what):
             yield

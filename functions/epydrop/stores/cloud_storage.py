@@ -84,9 +84,7 @@ class GcsObjectStore:
                     end=None if end is None else end - 1,
                     raw_download=True,
                     if_generation_match=generation,
-                    checksum="crc32c"
-                    if is_whole
-                    else None,  # Cloud Storage sends the checksum of the whole object only
+                    checksum="crc32c" if is_whole else None,  # the server knows the checksum of the whole object only
                 )
         except RequestRangeNotSatisfiable:
             return b""  # ``start`` is at or after the end
