@@ -17,13 +17,13 @@ from pathlib import Path
 import dill
 
 from epydrop.experiment import read_experiment
-from epydrop.experiment.bundle.pack import pack
 from epydrop.formats.names import Stage
 from epydrop.stores import open_store
 from epydrop_stages.artifacts.signatures import SigningKeys
 from epydrop_stages.artifacts.signed_files import Meta, read_artifact, write_artifact
 from epydrop_stages.stages.bundles import take_bundle
 from epydrop_stages.suites import epydemix
+from epydrop_workstation.packing import pack
 
 ROUNDS = 7
 EXAMPLES = Path(__file__).parent.parent / "examples"

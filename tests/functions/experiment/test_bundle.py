@@ -100,7 +100,7 @@ def test_a_bundle_that_lacks_a_file_is_told_at_the_line_that_refers_to_it():
     with pytest.raises(BadInput) as caught:
         read_experiment(bundle.experiment, "experiment.yaml", "flu", why_missing=bundle.why_missing)
 
-    assert str(caught.value) == "experiment.yaml:2:32: the bundle flu.zip holds no file 'data/cases.csv'"
+    assert str(caught.value) == "experiment.yaml:2:32: the bundle flu.zip has no file 'data/cases.csv'"
 
 
 def test_a_bundle_that_has_its_files_is_an_experiment():
@@ -117,18 +117,18 @@ def test_a_bundle_that_has_its_files_is_an_experiment():
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("/etc/passwd", "flu.zip: '/etc/passwd' is an absolute name"),
+        ("/etc/passwd", "flu.zip: '/etc/passwd' is an absolute path"),
         ("../a", "flu.zip: '../a' leads out of the bundle"),
         ("a/../../b", "flu.zip: 'a/../../b' leads out of the bundle"),
-        ("a\\b", "flu.zip: 'a\\\\b' is a name from another system"),
-        ("C:a", "flu.zip: 'C:a' is a name from another system"),
-        ("a//b", "flu.zip: 'a//b' is not a proper file name"),
-        ("./a", "flu.zip: './a' is not a proper file name"),
-        ("a\tb", "flu.zip: 'a\\tb' is not a proper file name"),
-        ("a" * 300, "is too long a name"),
-        ("a/" * 30 + "b", "is too long a name"),
-        ("EXPERIMENT.yaml", "flu.zip: 'EXPERIMENT.yaml' is there twice (upper and lower case count as the same)"),
-        ("experiment.yaml/a", "flu.zip: 'experiment.yaml/a' lies in a folder that is a file as well"),
+        ("a\\b", "flu.zip: 'a\\\\b' is a Windows path"),
+        ("C:a", "flu.zip: 'C:a' is a Windows path"),
+        ("a//b", "flu.zip: 'a//b' is not a valid file name"),
+        ("./a", "flu.zip: './a' is not a valid file name"),
+        ("a\tb", "flu.zip: 'a\\tb' is not a valid file name"),
+        ("a" * 300, "is too long"),
+        ("a/" * 30 + "b", "is too long"),
+        ("EXPERIMENT.yaml", "flu.zip: 'EXPERIMENT.yaml' is in the bundle twice (upper and lower case count as equal)"),
+        ("experiment.yaml/a", "flu.zip: 'experiment.yaml/a' is in a folder that is also a file"),
     ],
 )
 def test_a_name_that_could_do_harm_is_refused(name, expected):
@@ -143,7 +143,7 @@ def test_a_name_that_could_do_harm_is_refused(name, expected):
 def test_a_name_that_is_there_twice_is_refused():
     """Which of the two would it be?"""
     assert problems(zipped(("a", b"1"), ("a", b"2"))) == [
-        "flu.zip: 'a' is there twice (upper and lower case count as the same)"
+        "flu.zip: 'a' is in the bundle twice (upper and lower case count as equal)"
     ]
 
 
@@ -171,7 +171,7 @@ def test_an_encrypted_member_is_refused():
 def test_an_uncommon_compression_is_refused():
     """What every zip tool writes is enough."""
     assert problems(zipped(("a", b"x"), compression=ZIP_BZIP2))[1] == (
-        "flu.zip: 'a' is compressed in a way that is not read here (only 'deflate' is)"
+        "flu.zip: 'a' uses a compression method other than 'deflate'"
     )
 
 
@@ -180,7 +180,7 @@ def test_a_bundle_that_would_unpack_to_too_much_is_refused():
     data = zipped(("a", b"0" * 10_000))
 
     assert problems(data, max_unpacked=5000) == [
-        f"flu.zip: the bundle would unpack to {10_000 + len(EXPERIMENT)} bytes, at most 5000 are allowed"
+        f"flu.zip: the bundle would unpack to {10_000 + len(EXPERIMENT)} bytes; at most 5000 are allowed"
     ]
 
 
@@ -188,7 +188,7 @@ def test_a_bundle_with_too_many_members_is_refused():
     """A directory is read into memory."""
     data = zipped(*((f"f{n}", b"") for n in range(rules.MAX_MEMBERS)))
 
-    assert problems(data) == ["flu.zip: the bundle has 10001 entries, at most 10000 are read"]
+    assert problems(data) == ["flu.zip: the bundle has 10001 entries; at most 10000 are allowed"]
 
 
 def test_all_broken_rules_come_at_once():
@@ -206,7 +206,7 @@ def test_a_bundle_without_an_experiment_is_refused():
     assert problems(stream.getvalue()) == [
         (
             "flu.zip: the bundle has no experiment.yaml at its top "
-            "(it is in 'flu/experiment.yaml': zip the files, not the folder around them)"
+            "(it is in 'flu/experiment.yaml'; zip the files, not their folder)"
         )
     ]
 
@@ -225,7 +225,7 @@ def test_an_experiment_that_is_too_large_is_not_read():
         archive.writestr("experiment.yaml", b"#" * 2_000_000)
     data = stream.getvalue()
 
-    with pytest.raises(BadInput, match=r"flu.zip: experiment.yaml has 2000000 bytes, at most 1048576 are read"):
+    with pytest.raises(BadInput, match=r"flu.zip: experiment.yaml has 2000000 bytes, at most 1048576 are allowed"):
         opened(data)
 
 

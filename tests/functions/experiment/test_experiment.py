@@ -125,17 +125,17 @@ def test_the_files_of_a_grid_are_found():
         ("~/a.csv", "'~/a.csv' is an absolute path"),
         ("../a.csv", "'../a.csv' leads out of the experiment's folder"),
         ("data/../../a.csv", "'data/../../a.csv' leads out of the experiment's folder"),
-        ("data\\a.csv", "'data\\a.csv' has a backslash"),
+        ("data\\a.csv", "'data\\a.csv' contains a backslash"),
         ("https://a.org/a.csv", "'https://a.org/a.csv' is a web address"),
         ("'a\\tb'", "expected"),
         ("''", "expected the name of a file"),
-        ("a" * 300, "is too long a name"),
+        ("a" * 300, "is too long"),
     ],
 )
 def test_a_file_outside_the_experiments_folder_is_refused_at_its_line(name, expected):
     """What is dropped carries its data with it."""
     if name == "'a\\tb'":
-        name, expected = '"a\\tb"', "holds a character that cannot be printed"
+        name, expected = '"a\\tb"', "contains a character that cannot be printed"
     found = problems(f"model:\n  calibration:\n    observed_data: {name}\n")
 
     assert len(found) == 1
@@ -148,8 +148,8 @@ def test_an_experiment_that_comes_alone_cannot_refer_to_files():
     found = problems(FILES, why_missing=no_files)
 
     assert [problem.split(": ")[0] for problem in found] == ["experiment.yaml:2:32", "experiment.yaml:5:37"]
-    assert "the file 'data/cases.csv' is not here" in found[0]
-    assert "put both into a .zip" in found[0]
+    assert "the file 'data/cases.csv' is missing" in found[0]
+    assert "drop a .zip of the experiment and its data" in found[0]
 
 
 # -- settings ----------------------------------------------------------------------------------
@@ -184,13 +184,13 @@ def test_a_setting_changes_one_place_of_an_alias_only():
 @pytest.mark.parametrize(
     ("setting", "expected"),
     [
-        ("seed", "--set: expected key=value, got 'seed' (such as run.spot=true)"),
+        ("seed", "--set: expected key=value, got 'seed' (for example run.spot=true)"),
         ("=5", "--set: expected key=value, got '=5'"),
         ("run..spot=true", "--set: expected key=value, got 'run..spot=true'"),
         ("run.spit=true", "--set: 'spit' is not a key of 'run' (did you mean 'spot'?)"),
         ("seed=ten", "--set: seed: expected a whole number, got 'ten'"),
         ("run.spot=[1", "--set: run.spot: this is not YAML"),
-        ("model.simulation.start_date.x=1", "--set: model.simulation.start_date.x: there is no 'x' below '2026-11-28'"),
+        ("model.simulation.start_date.x=1", "--set: model.simulation.start_date.x: '2026-11-28' has no key 'x'"),
         ("model.list.7=1", "--set: model.list.7: the list has 2 entries, counted from 0, and none is '7'"),
         ("seed=.nan", "--set: expected a finite number, got .nan"),
         ("run.spot=", "--set: run.spot: expected true or false, got nothing"),
@@ -302,4 +302,4 @@ def test_nodes_know_their_depth_through_aliases():
     """A chain of aliases is as deep as what it stands for."""
     lines = ["a0: &a0 [x]"] + [f"a{n}: &a{n} [*a{n - 1}]" for n in range(1, yaml_nodes.MAX_DEPTH + 2)]
 
-    assert "the aliases ('*name') make this too large" in problems("\n".join(lines))[0]
+    assert "the aliases ('*name') expand to too much data" in problems("\n".join(lines))[0]

@@ -77,7 +77,7 @@ def test_no_configuration_leaves_the_experiment_as_it_is():
     [
         (b"outputs: {quantiles: [2]}", "more.yaml:1:23: outputs.quantiles[0]: "),
         (b"outputs:\n  quantils: [0.5]", "more.yaml:2:3: 'quantils' is not a key of 'outputs' (did you mean"),
-        (b"outputs: [1]", "more.yaml:1: expected keys and values below 'outputs', got a list"),
+        (b"outputs: [1]", "more.yaml:1: expected keys and values under 'outputs', got a list"),
         (b"output: {}", "more.yaml:1:1: 'output' is not a key of the output configuration"),
         (b"model: {}", "more.yaml:1:1: 'model' is not a key of the output configuration"),
         (b"outputs: {hub: {reference_date: 2026-11-28}}", "more.yaml:1:16: outputs.hub: a hub file needs 'data'"),

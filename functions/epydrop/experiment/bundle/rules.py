@@ -1,4 +1,4 @@
-"""What a bundle may hold: the rules over the entries of a zip, as its directory states them. Reads nothing."""
+"""What a bundle may hold: rules for the entries in a zip's directory. Reads nothing but the entries."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from epydrop.errors import BadInput, Problem
 from epydrop.experiment.text.source import first_of
-from epydrop.experiment.text.yaml_scalars import short
+from epydrop.experiment.text.wording import short
 
 if TYPE_CHECKING:
     from zipfile import ZipInfo
 
 MAX_UNPACKED = 2 * 1024**3
 MAX_MEMBERS = 10_000
-MAX_PART = 255  # bytes of a file's or a folder's name that every file system takes
+MAX_PART = 255  # bytes of a file's or folder's name, a limit of all common file systems
 MAX_FOLDERS = 20
 EXPERIMENT_NAMES = ("experiment.yaml", "experiment.yml")
 
@@ -26,7 +26,7 @@ _STORED, _DEFLATED = 0, 8
 
 
 def check_entries(entries: list[ZipInfo], file: str, max_unpacked: int) -> list[ZipInfo]:
-    """The entries that are files. Raises BadInput with every rule that is broken."""
+    """The entries that are files, not folders. Raises BadInput with every broken rule."""
     faults = [*_size_faults(entries, max_unpacked)]
     files = {_folded(entry) for entry in entries if not entry.is_dir()}
     seen: set[str] = set()
@@ -34,9 +34,9 @@ def check_entries(entries: list[ZipInfo], file: str, max_unpacked: int) -> list[
         folded = _folded(entry)
         fault = _name_fault(entry.orig_filename) or _kind_fault(entry)
         if folded in seen:
-            fault = fault or "is there twice (upper and lower case count as the same)"
+            fault = fault or "is in the bundle twice (upper and lower case count as equal)"
         elif any(parent in files for parent in _parents(folded)):
-            fault = fault or "lies in a folder that is a file as well"
+            fault = fault or "is in a folder that is also a file"
         seen.add(folded)
         if fault:
             faults.append(f"{short(repr(entry.orig_filename))} {fault}")
@@ -46,7 +46,7 @@ def check_entries(entries: list[ZipInfo], file: str, max_unpacked: int) -> list[
 
 
 def _folded(entry: ZipInfo) -> str:
-    """The name as the file systems see it that know the fewest differences."""
+    """The name as macOS and Windows compare it: one of two names that differ only in case would overwrite the other."""
     return unicodedata.normalize("NFC", entry.orig_filename).casefold().rstrip("/")
 
 
@@ -57,24 +57,24 @@ def _parents(name: str) -> Iterator[str]:
 
 def _size_faults(entries: list[ZipInfo], max_unpacked: int) -> Iterator[str]:
     if len(entries) > MAX_MEMBERS:
-        yield f"the bundle has {len(entries)} entries, at most {MAX_MEMBERS} are read"
+        yield f"the bundle has {len(entries)} entries; at most {MAX_MEMBERS} are allowed"
     unpacked = sum(entry.file_size for entry in entries)
     if unpacked > max_unpacked:
-        yield f"the bundle would unpack to {unpacked} bytes, at most {max_unpacked} are allowed"
+        yield f"the bundle would unpack to {unpacked} bytes; at most {max_unpacked} are allowed"
 
 
 def _name_fault(name: str) -> str:
     parts = name.removesuffix("/").split("/")
     if "\\" in name or re.match(r"[A-Za-z]:", name):
-        return "is a name from another system: folders are divided by '/', and there are no drives"
+        return "is a Windows path: use '/' between folders, and no drive"
     if name.startswith("/"):
-        return "is an absolute name"
+        return "is an absolute path"
     if ".." in parts:
         return "leads out of the bundle"
     if any(part in {"", "."} for part in parts) or not name.isprintable():
-        return "is not a proper file name"
+        return "is not a valid file name"
     if any(len(part.encode()) > MAX_PART for part in parts) or len(parts) > MAX_FOLDERS:
-        return "is too long a name"
+        return "is too long"
     return ""
 
 
@@ -85,12 +85,12 @@ def _kind_fault(entry: ZipInfo) -> str:
     if entry.flag_bits & _ENCRYPTED:
         return "is encrypted"
     if entry.compress_type not in {_STORED, _DEFLATED}:
-        return "is compressed in a way that is not read here (only 'deflate' is)"
+        return "uses a compression method other than 'deflate'"
     return ""
 
 
 def experiment_name(entries: list[ZipInfo], file: str) -> str:
-    """The name of the one experiment file at the top. Raises BadInput when there is none, or two."""
+    """The name of the experiment file at the top. Raises BadInput unless there is exactly one."""
     found = [entry.filename for entry in entries if entry.filename in EXPERIMENT_NAMES]
     if len(found) == 1:
         return found[0]
@@ -98,5 +98,5 @@ def experiment_name(entries: list[ZipInfo], file: str) -> str:
         raise BadInput(Problem("the bundle has both experiment.yaml and experiment.yml", file, hint="keep one of them"))
     deeper = [one.filename for one in entries if one.filename.endswith(tuple(f"/{name}" for name in EXPERIMENT_NAMES))]
     deeper = [name for name in deeper if not name.startswith("__MACOSX/")]
-    hint = f"it is in '{deeper[0]}': zip the files, not the folder around them" if deeper else ""
+    hint = f"it is in '{deeper[0]}'; zip the files, not their folder" if deeper else ""
     raise BadInput(Problem("the bundle has no experiment.yaml at its top", file, hint=hint))

@@ -11,7 +11,7 @@ import pytest
 from epydrop.errors import BadInput
 from epydrop.experiment import read_experiment
 from epydrop.experiment.bundle.archive import members, open_bundle
-from epydrop.experiment.bundle.pack import pack
+from epydrop_workstation.packing import pack
 
 EXPERIMENT = b"model:\n  calibration: {observed_data: data/cases.csv}\n"
 CASES = b"date,cases\n2026-11-28,5\n"
@@ -109,7 +109,7 @@ def test_a_data_file_may_not_take_the_experiments_name(tmp_path):
     path.write_bytes(b"model: {calibration: {observed_data: experiment.yaml}}\n")
     (tmp_path / "experiment.yaml").write_bytes(CASES)
 
-    with pytest.raises(BadInput, match=r"a data file cannot be called 'experiment.yaml'"):
+    with pytest.raises(BadInput, match=r"a data file cannot be named 'experiment.yaml'"):
         pack(path)
 
 
@@ -139,7 +139,7 @@ def test_a_setting_that_a_zip_cannot_follow_is_refused(tmp_path):
     path = tmp_path / "flu.zip"
     path.write_bytes(zipped(("data/cases.csv", CASES)))
 
-    with pytest.raises(BadInput, match=r"--set.*flu.zip holds no file 'other.csv'"):
+    with pytest.raises(BadInput, match=r"--set.*flu.zip has no file 'other.csv'"):
         pack(path, ["model.calibration.observed_data=other.csv"])
 
 
@@ -148,7 +148,7 @@ def test_a_zip_with_a_mistake_is_refused_before_it_is_dropped(tmp_path):
     path = tmp_path / "flu.zip"
     path.write_bytes(zipped())
 
-    with pytest.raises(BadInput, match=r"experiment.yaml:2:32: the bundle .*flu.zip holds no file 'data/cases.csv'"):
+    with pytest.raises(BadInput, match=r"experiment.yaml:2:32: the bundle .*flu.zip has no file 'data/cases.csv'"):
         pack(path)
 
 
