@@ -1,4 +1,4 @@
-"""The reference of all keys as a Markdown table, printed from the schema for ``docs/experiment.md``."""
+"""The reference of all keys as a Markdown table, printed from the schema for ``docs/experiment-reference.md``."""
 
 from __future__ import annotations
 

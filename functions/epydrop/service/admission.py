@@ -9,6 +9,7 @@ import hashlib
 import io
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from epydrop.core.events import FileDropped
 from epydrop.core.observed_facts import Offer
@@ -87,7 +88,7 @@ def _plan(experiment: Experiment, settings: Settings) -> Plan:
     sized = {stage: section.resources(stage) for stage in Stage}
     # By name, so that a new key of the section that Plan has too needs no edit here.
     shared = {field.name: getattr(section, field.name, None) for field in fields(Plan)}
-    computed = {
+    computed: dict[str, Any] = {
         "stages": {stage: replace(size, image=size.image or settings.image) for stage, size in sized.items()},
         "labels": {**section.labels, "environment": settings.environment},
         "expected_tasks": experiment.expected_tasks,
