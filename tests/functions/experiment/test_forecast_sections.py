@@ -1,4 +1,4 @@
-"""The sections of a forecast: what they must agree on, and that each disagreement is told at its place."""
+"""The sections of a forecast: what they must agree on, each conflict reported at its position."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ REMOVED = object()
 
 
 def read(changes: dict[str, object]) -> Experiment:
-    """The experiment with other values at some dotted paths; JSON is YAML, so its lines can be told."""
+    """The experiment with other values at some dotted paths; as JSON, which is YAML and so has lines."""
     document = copy.deepcopy(FORECAST)
     for path, value in changes.items():
         *parents, last = path.split(".")
@@ -69,7 +69,7 @@ def test_a_forecast_leaves_out_the_dates_that_follow_from_others():
         ),
         (
             {"model.projection": {"simulation": {"start_date": "2026-11-22"}}},
-            "model.projection.simulation.start_date: a projection continues the accepted simulations, and has their start_date",
+            "model.projection.simulation.start_date: a projection continues the accepted simulations",
         ),
         (
             {"model.projection": {"simulation": {"end_date": "2026-12-12"}}},
