@@ -175,6 +175,10 @@ def test_yaml_with_surprising_meanings_is_refused(text, expected):
             "2:21: tasks.grid.a.b: this overlaps with 'a' (each value can be set only once)",
         ),
         (
+            "tasks: {grid: {a: [1], a-b: [1], a.b: [1]}}",
+            "2:39: tasks.grid.a.b: this overlaps with 'a' (each value can be set only once)",
+        ),
+        (
             "tasks: {populations: [A], grid: {population.name: [B]}}",
             "2:51: tasks.grid.population.name: 'tasks.populations' sets this already",
         ),
