@@ -1,6 +1,6 @@
 """A new configuration of the outputs for a run that has its results: the input of ``epydrop rerun-output``.
 
-It is a file with ``outputs:`` as in an experiment, or for the suite epymodelingsuite that package's file, ``output:``.
+A file with ``outputs:`` as in an experiment, or for the suite epymodelingsuite the package's own file, ``output:``.
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ from typing import Any
 from epydrop.errors import BadInput, Problem
 from epydrop.experiment.forecasts import with_projection_end
 from epydrop.experiment.reading import validated
-from epydrop.experiment.schema import Experiment
+from epydrop.experiment.schema import SECTIONS_OF, Experiment
 from epydrop.experiment.text.problems import did_you_mean
 from epydrop.experiment.text.source import Source, located, read_source, source_of
 from epydrop.experiment.text.wording import describe
 
-_KEYS = {"epydemix": "outputs", "epymodelingsuite": "output"}
 _NAME = "the output configuration"
 
 
@@ -34,7 +33,7 @@ def with_output_config(experiment: Experiment, config: Mapping[str, Any]) -> Exp
 
 def _applied(source: Source, experiment: Experiment) -> Experiment:
     config = source.plain()
-    key = _KEYS[experiment.suite]
+    key = "outputs" if "outputs" in SECTIONS_OF[experiment.suite] else "output"
     for other in config:
         if other != key:
             message = f"'{other}' is not a key of {_NAME} for the suite '{experiment.suite}'"

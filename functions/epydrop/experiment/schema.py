@@ -29,11 +29,12 @@ PLANNED: frozenset[KeyPath] = frozenset(
 )
 """Keys of a later version. They are refused like unknown keys: none may be accepted that nothing acts on."""
 
-# The sections that one suite reads and the other does not.
-_SECTIONS_OF = {
+SECTIONS_OF = {
     "epydemix": ("model", "data", "scenarios", "tasks", "outputs"),
     "epymodelingsuite": ("config",),
 }
+"""Suite -> the sections that it reads, besides those that all suites share. A new suite is added here."""
+
 _SCENARIO_KEYS: dict[str, tuple[type, str]] = {
     "parameters": (dict, "keys and values"),
     "interventions": (list, "a list"),
@@ -87,7 +88,7 @@ class Experiment(Section):
         description="the experiment's id, part of the path of its runs",
         json_schema_extra=derived("the dropped file's path without its suffix"),
     )
-    suite: Annotated[str, one_of(*_SECTIONS_OF)] = Field(
+    suite: Annotated[str, one_of(*SECTIONS_OF)] = Field(
         default="epydemix", description="the modelling code: epydemix or epymodelingsuite"
     )
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = Field(
@@ -119,15 +120,15 @@ class Experiment(Section):
                 yield Finding(message, did_you_mean(name, populations), ("run", "required", index))
 
     def _conflicts(self) -> Iterator[Finding]:
-        changed = self._changed
-        for suite, sections in _SECTIONS_OF.items():
+        own, changed = SECTIONS_OF[self.suite], self._changed
+        for suite, sections in SECTIONS_OF.items():
             for name in sections:
-                if suite != self.suite and name in changed:
+                if name not in own and name in changed:
                     message = f"this section is for the suite '{suite}', and the experiment's suite is '{self.suite}'"
                     yield Finding(message, at=(name,))
-        if self.suite == "epydemix":
+        if "model" in own:
             if self.model is None:
-                yield Finding("this section is missing", "the suite 'epydemix' needs it", ("model",))
+                yield Finding("this section is missing", f"the suite '{self.suite}' needs it", ("model",))
             else:
                 yield from forecasts.conflicts(self.model_dump(), self.model)
 
@@ -140,7 +141,7 @@ class Experiment(Section):
     @property
     def expected_tasks(self) -> int | None:
         """How many tasks the file asks for; None for a suite whose own files determine that."""
-        return prod(self.tasks.factors.values()) if self.suite == "epydemix" else None
+        return prod(self.tasks.factors.values()) if "tasks" in SECTIONS_OF[self.suite] else None
 
     def to_yaml(self) -> bytes:
         """The experiment with every default written out; ``read_experiment`` returns it unchanged."""
