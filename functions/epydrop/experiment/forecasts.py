@@ -73,6 +73,7 @@ def _data_conflicts(document: Section, data: Section, model: Section) -> Iterato
 
 
 def _location_conflicts(document: Section, data: Section, model: Section) -> Iterator[Finding]:
+    # An unnamed population is called "population", as the suite names its only location.
     populations = document["tasks"]["populations"] or [_section(model, "population").get("name", "population")]
     if data["location_column"] is None and len(populations) > 1:
         message = f"without a column of locations a file has one location, and there are {len(populations)} populations"
@@ -169,6 +170,6 @@ def _end(config: Section) -> date | None:
     """The end of a simulation, if the file gives a plain date; epydemix validates everything else."""
     text = _section(config, "simulation").get("end_date")
     try:
-        return date.fromisoformat(str(text)[:10])
+        return date.fromisoformat(str(text)[:10])  # a time of day after the date does not matter here
     except ValueError:
         return None

@@ -134,7 +134,7 @@ class Experiment(Section):
 
     @property
     def _changed(self) -> set[str]:
-        """The sections that differ from their defaults."""
+        """The sections that differ from their defaults: in a resolved experiment all sections are written out."""
         fields = type(self).model_fields.items()
         return {name for name, field in fields if getattr(self, name) != field.get_default(call_default_factory=True)}
 

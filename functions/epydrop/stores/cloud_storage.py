@@ -34,6 +34,7 @@ CONNECTIONS = 32  # kept open; the output stage reads with 16 threads
 
 _CONTENT_TYPES = mimetypes.MimeTypes()  # Python's own table: the machine's /etc/mime.types would make types vary
 _CONTENT_TYPES.add_type("text/markdown", ".md")
+# All that ObjectInfo needs; complete metadata would make a list of many results several times larger.
 _LISTED = "items(name,generation,size,timeCreated),nextPageToken"
 
 
@@ -188,7 +189,7 @@ class GcsObjectStore:
             )
             for blob in pages:
                 info = self._info(blob)
-                if info.name > start_after and is_object_name(info.name):
+                if info.name > start_after and is_object_name(info.name):  # the offset itself is in Google's list
                     yield info
 
     def delete(self, name: str, *, if_generation: int | None = None) -> None:

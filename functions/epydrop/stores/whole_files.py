@@ -58,6 +58,7 @@ def temporary_file(folder: Path) -> Iterator[tuple[Path, BinaryIO]]:
         partial.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise ConfigurationError(f"{folder} cannot hold objects: {error}") from error
+    # In the store's own folder, because a rename is atomic only within one file system.
     path = partial / f"{os.getpid()}-{uuid.uuid4().hex}"
     try:
         with path.open("xb") as file:
@@ -181,6 +182,7 @@ def _is_still(handle: int, folder: Path) -> bool:
 
 def _stamped(path: Path, newest: int) -> os.stat_result:
     """Gives the file a modification time later than ``newest`` (ns), however coarse the file system's clock is."""
+    # Set rather than left to the system: two writes within one tick of its clock would have the same generation.
     now = time.time_ns()
     for step in _STEPS:
         moment = max(now, newest + step)
@@ -217,6 +219,7 @@ def _remove_empty_tree(folder: Path) -> None:
 def _remove_empty_parents(folder: Path, root: Path) -> None:
     while folder != root and root in folder.parents:
         try:
+            # Locked, so that no writer that has just made sure of the folder loses it before its rename.
             with locked(folder, make=False):
                 folder.rmdir()
         except OSError:

@@ -111,6 +111,7 @@ def open_bundle(stream: BinaryIO, size: int, file: str, *, max_unpacked: int = M
 
     ``file`` names the bundle in problems; ``max_unpacked`` in bytes.
     """
+    # Twice the experiment: it may be slightly larger compressed than plain, and reads are rounded up to chunks.
     with _zip(_Metered(stream, size, MAX_DIRECTORY + 2 * MAX_EXPERIMENT_BYTES), file) as archive:
         entries = check_entries(archive.infolist(), file, max_unpacked)
         name = experiment_name(entries, file)
@@ -159,6 +160,7 @@ class _Member(io.RawIOBase):
 def _zip(stream: RangeReader, file: str) -> Iterator[ZipFile]:
     from zipfile import ZipFile  # noqa: PLC0415 - lazy: most experiments have no bundle
 
+    # The zip module reads a few bytes at a time, and looks for the directory from the end backwards.
     buffered = cast("BinaryIO", io.BufferedReader(stream, _CHUNK))
     with _damage_as_bad_input(file, "this is not a zip file, or it is damaged"), ZipFile(buffered) as archive:
         yield archive

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MAX_UNPACKED = 2 * 1024**3
 MAX_MEMBERS = 10_000
 MAX_PART = 255  # bytes of a file's or folder's name, a limit of all common file systems
-MAX_FOLDERS = 20
+MAX_FOLDERS = 20  # also bounds the work per name in _parents
 EXPERIMENT_NAMES = ("experiment.yaml", "experiment.yml")
 
 _ENCRYPTED = 0x1
@@ -27,21 +27,21 @@ _STORED, _DEFLATED = 0, 8
 
 def check_entries(entries: list[ZipInfo], file: str, max_unpacked: int) -> list[ZipInfo]:
     """The entries that are files, not folders. Raises BadInput with every broken rule."""
-    faults = [*_size_faults(entries, max_unpacked)]
+    problems = [*_size_problems(entries, max_unpacked)]
     files = {_folded(entry) for entry in entries if not entry.is_dir()}
     seen: set[str] = set()
     for entry in entries:
         folded = _folded(entry)
-        fault = _name_fault(entry.orig_filename) or _kind_fault(entry)
+        problem = _name_problem(entry.orig_filename) or _type_problem(entry)
         if folded in seen:
-            fault = fault or "is in the bundle twice (upper and lower case count as equal)"
+            problem = problem or "is in the bundle twice (upper and lower case count as equal)"
         elif any(parent in files for parent in _parents(folded)):
-            fault = fault or "is in a folder that is also a file"
+            problem = problem or "is in a folder that is also a file"
         seen.add(folded)
-        if fault:
-            faults.append(f"{short(repr(entry.orig_filename))} {fault}")
-    if faults:
-        raise BadInput(*first_of([Problem(fault, file) for fault in faults]))
+        if problem:
+            problems.append(f"{short(repr(entry.orig_filename))} {problem}")
+    if problems:
+        raise BadInput(*first_of([Problem(message, file) for message in problems]))
     return [entry for entry in entries if not entry.is_dir()]
 
 
@@ -55,7 +55,7 @@ def _parents(name: str) -> Iterator[str]:
     return ("/".join(parts[:count]) for count in range(1, min(len(parts), MAX_FOLDERS)))
 
 
-def _size_faults(entries: list[ZipInfo], max_unpacked: int) -> Iterator[str]:
+def _size_problems(entries: list[ZipInfo], max_unpacked: int) -> Iterator[str]:
     if len(entries) > MAX_MEMBERS:
         yield f"the bundle has {len(entries)} entries; at most {MAX_MEMBERS} are allowed"
     unpacked = sum(entry.file_size for entry in entries)
@@ -63,7 +63,7 @@ def _size_faults(entries: list[ZipInfo], max_unpacked: int) -> Iterator[str]:
         yield f"the bundle would unpack to {unpacked} bytes; at most {max_unpacked} are allowed"
 
 
-def _name_fault(name: str) -> str:
+def _name_problem(name: str) -> str:
     parts = name.removesuffix("/").split("/")
     if "\\" in name or re.match(r"[A-Za-z]:", name):
         return "is a Windows path: use '/' between folders, and no drive"
@@ -78,7 +78,8 @@ def _name_fault(name: str) -> str:
     return ""
 
 
-def _kind_fault(entry: ZipInfo) -> str:
+def _type_problem(entry: ZipInfo) -> str:
+    # The upper half of the attributes are Unix modes; zips from Windows have 0 there.
     kind = stat.S_IFMT(entry.external_attr >> 16)
     if kind not in {0, stat.S_IFREG, stat.S_IFDIR}:
         return "is a link" if kind == stat.S_IFLNK else "is neither a file nor a folder"
@@ -97,6 +98,6 @@ def experiment_name(entries: list[ZipInfo], file: str) -> str:
     if found:
         raise BadInput(Problem("the bundle has both experiment.yaml and experiment.yml", file, hint="keep one of them"))
     deeper = [one.filename for one in entries if one.filename.endswith(tuple(f"/{name}" for name in EXPERIMENT_NAMES))]
-    deeper = [name for name in deeper if not name.startswith("__MACOSX/")]
+    deeper = [name for name in deeper if not name.startswith("__MACOSX/")]  # metadata that macOS adds to zips
     hint = f"it is in '{deeper[0]}'; zip the files, not their folder" if deeper else ""
     raise BadInput(Problem("the bundle has no experiment.yaml at its top", file, hint=hint))

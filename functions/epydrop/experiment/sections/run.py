@@ -20,7 +20,7 @@ RUNNER_FAMILY = "c4d-standard"
 
 _RUNNER_MEMORY_MIB = 7000
 _RUNNER_MAX_MEMORY_MIB = 30_000
-_GROWTH = 4  # max_memory_mib over memory_mib, if the file does not set it
+_GROWTH = 4  # max_memory_mib over memory_mib, if the file does not set it: two retries, each with twice the memory
 _DAY = 86_400  # seconds
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": _DAY}
 _DURATION = re.compile(r"(\d{1,9})([smhd])", re.ASCII)
@@ -90,6 +90,7 @@ def _size_findings(stage: StageSection | RunnerSection, tasks: int) -> Iterator[
 
 
 Seconds = Annotated[int, BeforeValidator(_seconds), Field(ge=1, le=14 * _DAY)]  # Batch ends a job after 14 days
+# Far above any machine: the machine types are the real limit, where one is given.
 CpuMilli = Annotated[int, Field(ge=1, le=1_000_000)]
 MemoryMib = Annotated[int, Field(ge=1, le=16_000_000)]
 MachineType = Annotated[str, AfterValidator(_machine_type)]

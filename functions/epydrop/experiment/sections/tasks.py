@@ -106,6 +106,7 @@ def _conflicts(grid: Mapping[str, Any], ranges: Mapping[str, Any], *, has_popula
         else:
             first = path
     for path, at in places:
+        # A task's seed follows from what the task is, so that adding a location changes no other task.
         if path in {"simulation.seed", "simulation"}:
             yield Finding("the seed of a task cannot be set", SEED_HINT, at)
         if has_populations and path in {"population.name", "population"}:

@@ -17,7 +17,7 @@ from epydrop.errors import BadInput, KeyPath, Problem
 from epydrop.experiment.text.wording import describe, short
 from epydrop.experiment.text.yaml_nodes import MAX_BYTES, MAX_DEPTH, Builder, Entry, Node, Place
 
-MAX_PROBLEMS = 100
+MAX_PROBLEMS = 100  # in one reply, which must stay readable and is stored in the run's document
 SETTING = "--set"  # in the place of the file name, in problems with a setting of the command line
 # Sections whose keys are dotted paths themselves: a setting must not split ``tasks.grid.parameters.beta`` further.
 OPEN_ENDED = (("tasks", "grid"), ("tasks", "lhs", "ranges"))
@@ -100,7 +100,7 @@ def _node_of(value: object, place: Place) -> Node:
 
 
 def first_of(problems: Sequence[Problem]) -> list[Problem]:
-    """The first MAX_PROBLEMS, and a line that counts the rest: a reply must stay readable."""
+    """The first MAX_PROBLEMS, and a line that counts the rest."""
     more = len(problems) - MAX_PROBLEMS
     return [*problems[:MAX_PROBLEMS], *([Problem(f"and {more} more problems")] if more > 0 else [])]
 
@@ -182,6 +182,7 @@ def _decoded(text: bytes, file: str) -> str:
     try:
         return text.decode("utf-8-sig")  # some editors write a byte order mark
     except UnicodeDecodeError as error:
+        # The file as a whole cannot be decoded, so the parser's marks are not available.
         before = text[: error.start]
         line = before.count(b"\n") + 1
         column = len(before.rpartition(b"\n")[2].decode("utf-8", "replace")) + 1
@@ -211,6 +212,7 @@ def _events(builder: Builder, text: str) -> Iterator[Event]:
 
 def _syntax_problem(error: MarkedYAMLError, character: str) -> tuple[str, str]:
     """A message and a hint. ``character`` is the one that the parser could not accept, or '' at the end."""
+    # By the character and not by the words of the parser's message, which may change with its version.
     if character == "\t":
         return "tabs are not allowed here", "YAML is indented with spaces"
     if character == ":":

@@ -133,6 +133,7 @@ class Builder:
             node = self.anchors.get(event.anchor)
             if node is None:
                 raise self.refuse(place, f"the alias '*{short(event.anchor)}' has no anchor above it")
+            # A new node for the position of the alias; the value is shared, so that expanding costs no memory.
             self._add(Node(node.value, place, node.weight, node.depth))
         elif isinstance(event, MappingStartEvent | SequenceStartEvent):
             self._begin({} if isinstance(event, MappingStartEvent) else [], event, place)
@@ -149,6 +150,7 @@ class Builder:
 
     def _end(self) -> None:
         done = self.stack.pop()
+        # At the end, because a mapping's own keys win over merged ones, wherever in it the '<<' is.
         for merged in done.merges:
             self._merge(done.node, merged)
         done.node.measure()
@@ -192,6 +194,7 @@ class Builder:
     def _take_scalar(self, event: ScalarEvent, place: Place) -> None:
         self._check_tag(event, place)
         is_plain = event.implicit[0] and event.style is None
+        # YAML gives a type by its pattern to plain text only; quoted text and blocks are always text.
         tag = str(self.yaml.resolver.resolve(ScalarNode, event.value, (True, False))) if is_plain else "str"
         kind = tag.rsplit(":", 1)[-1]
         if self.stack and self._expects_key:
