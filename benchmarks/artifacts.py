@@ -1,7 +1,7 @@
-"""Writing and reading artifacts, beside dill and gzip as they come: time and size, as ratios, on real results.
+"""Writing and reading artifacts compared with plain dill and gzip: time and size on real results, and their ratios.
 
-The results are those of the two examples, a calibration and a point of a sweep, and of the latter with 300 simulations
-in place of 10. Ours also sign and verify.
+The results are those of two examples, a calibration and one point of a sweep, and of that point with 300 simulations
+instead of 10. Artifacts are also signed and verified.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from pathlib import Path
 import dill
 
 from epydrop.experiment import read_experiment
-from epydrop.experiment.bundle.pack import pack
 from epydrop.formats.names import Stage
-from epydrop.stores.urls import open_object_store
+from epydrop.stores import open_store
 from epydrop_stages.artifacts.signatures import SigningKeys
 from epydrop_stages.artifacts.signed_files import Meta, read_artifact, write_artifact
 from epydrop_stages.stages.bundles import take_bundle
 from epydrop_stages.suites import epydemix
+from epydrop_workstation.packing import pack
 
 ROUNDS = 7
 EXAMPLES = Path(__file__).parent.parent / "examples"
-KEYS = SigningKeys({"bench": b"a key for measuring only"})
+KEYS = SigningKeys({"bench": b"a key for measurements only"})
 META = Meta("result", "20261122-231500-0123abcd", Stage.RUNNER, 0)
 
 
 def result_of(name: str, *settings: str) -> object:
-    """What the first task of an example returns."""
+    """The result of an example's first task."""
     with tempfile.TemporaryDirectory() as folder:
         workspace = Path(folder)
-        store = open_object_store(workspace.as_uri() + "/")
+        store = open_store(workspace.as_uri() + "/")
         file, data = pack(EXAMPLES / name / "experiment.yaml")
         store.write(f"dropped/{file}", data)
         take_bundle(store, workspace)
@@ -45,7 +45,7 @@ def result_of(name: str, *settings: str) -> object:
 
 
 def milliseconds(work: Callable[[], object]) -> float:
-    """Median wall time."""
+    """Median wall time of ROUNDS calls."""
     times = []
     for _ in range(ROUNDS):
         began = time.perf_counter()
@@ -55,8 +55,8 @@ def milliseconds(work: Callable[[], object]) -> float:
 
 
 def compared(name: str, result: object, folder: Path) -> None:
-    """Prints the rows of one result."""
-    store = open_object_store((folder / name.replace(" ", "-")).as_uri() + "/")
+    """Prints the rows for one result."""
+    store = open_store((folder / name.replace(" ", "-")).as_uri() + "/")
     plain = folder / f"{name}.pkl.gz"
 
     def write_plain() -> None:
@@ -65,7 +65,7 @@ def compared(name: str, result: object, folder: Path) -> None:
 
     def read_plain() -> object:
         with gzip.open(plain, "rb") as file:
-            return dill.load(file)  # noqa: S301 - just written here
+            return dill.load(file)  # noqa: S301 - written by this process
 
     pairs = {
         "write, ms": (lambda: write_artifact(store, "a", result, META, KEYS), write_plain),
@@ -79,7 +79,7 @@ def compared(name: str, result: object, folder: Path) -> None:
 
 
 def row(words: str, ours: float, theirs: float) -> None:
-    """One line: ours, theirs, ratio."""
+    """Prints one line: artifact, dill and gzip, ratio."""
     print(f"  {words:<12}{ours:>12.1f}{theirs:>14.1f}{ours / theirs:>8.2f}")
 
 

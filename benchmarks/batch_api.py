@@ -1,6 +1,6 @@
-"""What the emulator of Cloud Batch costs: calls over a bare server's, trivial tasks over bare processes, memory.
+"""The overhead of the Cloud Batch emulator: calls relative to a bare gRPC server, tasks to bare processes, memory.
 
-All figures of a table come from one run, since only their ratios mean anything on a shared machine.
+All figures of a table come from one run, because only ratios are meaningful on a shared machine.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import grpc
 import psutil
@@ -29,10 +29,10 @@ PLACE = "projects/p/locations/us-central1"
 HELD = {"mischief-hold": "queued"}  # so that nothing runs while calls are measured
 
 
-def a_job(tasks: int = 1, labels: dict[str, str] | None = None) -> dict[str, Any]:
-    """A job of trivial tasks."""
+def a_job(tasks: int = 1, labels: dict[str, str] | None = None) -> batch_v1.Job:
+    """A job of tasks that do nothing."""
     spec = {"runnables": [{"script": {"text": "true"}}]}
-    return {"task_groups": [{"task_count": tasks, "task_spec": spec}], "labels": labels or {}}
+    return batch_v1.Job({"task_groups": [{"task_count": tasks, "task_spec": spec}], "labels": labels or {}})
 
 
 def grpc_client(address: str) -> batch_v1.BatchServiceClient:
@@ -47,7 +47,7 @@ def rest_client(url: str) -> batch_v1.BatchServiceClient:
 
 
 def milliseconds(call: Callable[[int], object]) -> float:
-    """Of one call, of CALLS one after the other."""
+    """Mean wall time of one of CALLS sequential calls, after one that is not timed."""
     call(0)
     started = time.perf_counter()
     for n in range(1, CALLS + 1):
@@ -56,8 +56,8 @@ def milliseconds(call: Callable[[int], object]) -> float:
 
 
 def bare_call() -> float:
-    """Milliseconds of GetJob at a server that does nothing but answer."""
-    answer = batch_v1.Job.serialize(batch_v1.Job(a_job()))
+    """Milliseconds of GetJob at a server that returns a constant."""
+    answer = batch_v1.Job.serialize(a_job())
     handler = grpc.unary_unary_rpc_method_handler(lambda *_: answer)
     server = grpc.server(ThreadPoolExecutor(1))
     handlers = grpc.method_handlers_generic_handler("google.cloud.batch.v1.BatchService", {"GetJob": handler})
@@ -71,7 +71,7 @@ def bare_call() -> float:
 
 
 def measure_calls(served: Served) -> None:
-    """One row for each call, one column for each transport."""
+    """Prints one row per call, with columns for both transports."""
     bare = bare_call()
     clients = {"grpc": grpc_client(served.grpc_address), "rest": rest_client(served.rest_url)}
     print(f"milliseconds of a call, and as a ratio to a bare gRPC call of {bare:.2f} ms")
@@ -83,14 +83,14 @@ def measure_calls(served: Served) -> None:
         "delete": lambda by, n: clients[by].delete_job(name=f"{PLACE}/jobs/{by}-{n}"),
     }
     for name, call in calls.items():
-        taken = [milliseconds(lambda n, by=by, call=call: call(by, n)) for by in clients]
+        taken = [milliseconds(partial(call, by)) for by in clients]
         print(f"{name:<10}" + "".join(f"{one:>8.2f}{one / bare:>8.1f}" for one in taken))
 
 
 def measure_tasks(served: Served, cores: int) -> None:
-    """A job of trivial tasks beside the same scripts as bare processes."""
+    """Prints the time of a job of trivial tasks, and of the same scripts as bare processes."""
     client = grpc_client(served.grpc_address)
-    ran(client, a_job(cores))  # the first one starts the fork server
+    ran(client, a_job(cores))  # not timed: the first job starts the fork server
     started = time.perf_counter()
     ran(client, a_job(TASKS))
     job = time.perf_counter() - started
@@ -104,11 +104,11 @@ def measure_tasks(served: Served, cores: int) -> None:
     print(f"{'ratio':<16}{job / bare:>8.2f}")
 
 
-def ran(client: batch_v1.BatchServiceClient, job: dict[str, Any]) -> None:
-    """Returns when the job has succeeded."""
+def ran(client: batch_v1.BatchServiceClient, job: batch_v1.Job) -> None:
+    """Runs a job and returns when it has succeeded."""
     created = client.create_job(parent=PLACE, job=job)
     while (state := client.get_job(name=created.name).status.state.name) != "SUCCEEDED":
-        assert state != "FAILED", created.name  # noqa: S101 - a failed job has no speed
+        assert state != "FAILED", created.name  # noqa: S101 - the time of a failed job means nothing
         time.sleep(0.02)
 
 

@@ -1,4 +1,4 @@
-"""How long until something computes: from ``epydrop run`` to the first task, over importing the model's code."""
+"""Time from ``epydrop run`` to the first task of each stage, relative to importing the modelling code."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def one_run() -> dict[str, float]:
 
 
 def bare_import() -> float:
-    """Seconds that a new Python takes to load the modelling code and nothing of ours."""
+    """Seconds in which a new Python process imports the modelling code and nothing of ours."""
     began = time.time()
     subprocess.run([sys.executable, "-c", "import epydemix, scipy.stats"], check=True)
     return time.time() - began

@@ -1,7 +1,7 @@
-"""The deployed functions: what a cold start imports, and how long one event takes, from 100 to 100,000 tasks.
+"""The deployed functions: import time of a cold start, and time per event for runs of 100 to 100,000 tasks.
 
-Firestore, Cloud Storage and Pub/Sub are emulators on this machine, and Batch answers at once: what is measured is our
-own work and theirs, without Google's network.
+Firestore, Cloud Storage and Pub/Sub are emulators on this machine, and Batch is a stub that answers at once: the
+figures are those of our code and of the emulators, without Google's network.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ from epydrop.gcp.run_store import FirestoreRunStore  # noqa: E402
 from epydrop.service.reconcile import reconcile  # noqa: E402
 from epydrop.service.world import World  # noqa: E402
 from epydrop.settings import read_cloud_settings  # noqa: E402
+from epydrop.stores import open_store  # noqa: E402
 from epydrop.stores.cloud_storage import GcsObjectStore, storage_client  # noqa: E402
-from epydrop.stores.urls import open_object_store  # noqa: E402
 
 ROUNDS = 5
 SIZES = (100, 10_000, 100_000)
@@ -50,53 +50,53 @@ EXPERIMENT = b"model: {model: {type: SIR}}\ntasks: {populations: [here]}\n"
 
 
 class InstantJobs:
-    """The JobService port: each job is in the state that it is told."""
+    """The JobService port; jobs run nothing, and are in the state that ``set`` gives them."""
 
     def __init__(self) -> None:
         self.views: dict[str, JobView] = {}
 
     def submit(self, spec: JobSpec) -> JobView:
-        """A job that waits."""
+        """A queued job."""
         now, waiting = datetime.now(UTC), TaskCounts(pending=spec.task_count)
         view = JobView(spec.job_id, f"uid-{spec.job_id}", JobState.QUEUED, now, waiting, spec.labels)
         return self.views.setdefault(spec.job_id, view)
 
     def get(self, job_id: str) -> JobView | None:
-        """As it was told to be."""
+        """The job as last set."""
         return self.views.get(job_id)
 
     def cancel(self, job_id: str) -> None:
-        """Nothing."""
+        """Does nothing."""
 
     def failed_tasks(self, job_id: str) -> Iterator[TaskEnd]:  # noqa: ARG002 - no task fails
         """None."""
         return iter(())
 
     def set(self, job_id: str, state: JobState, **counts: int) -> None:
-        """From now on."""
+        """Changes the job's state and task counts."""
         self.views[job_id] = replace(self.views[job_id], state=state, counts=TaskCounts(**counts))
 
 
 def seconds(call: Callable[[], object]) -> float:
-    """How long a call takes."""
+    """Wall time of a call."""
     began = time.perf_counter()
     call()
     return time.perf_counter() - began
 
 
 def import_seconds(code: str) -> float:
-    """The median time of a new Python that runs this code, less that of one that runs nothing."""
+    """Median wall time of a new Python process that runs this code, minus that of one that runs nothing."""
 
     def run(text: str) -> None:
         subprocess.run([sys.executable, "-c", text], cwd=ROOT / "functions", check=True)
 
-    run(code)  # once, so that all is compiled and in memory
+    run(code)  # once, so that all modules are compiled and in the page cache
     return statistics.median(seconds(lambda: run(code)) - seconds(lambda: run("pass")) for _ in range(ROUNDS))
 
 
 @contextmanager
 def emulated() -> Iterator[tuple[World, InstantJobs]]:
-    """A world of real adapters before emulators."""
+    """A world of the real adapters, connected to emulators."""
     settings = read_cloud_settings({**CLOUD, "EPYDROP_DATA_URL": "gs://data/", "EPYDROP_TRIGGER_BUCKET": "drops"})
     with ExitStack() as stack:
         firestore, pubsub = stack.enter_context(emulators.firestore()), stack.enter_context(emulators.pubsub())
@@ -119,7 +119,7 @@ def emulated() -> Iterator[tuple[World, InstantJobs]]:
             GcsObjectStore(storage_client(), "drops"),
             jobs,
             PubSubPublisher(publisher, {"kicks": settings.kick_topic, "runs": settings.runs_topic}),
-            open_object_store,
+            open_store,
             lambda: datetime.now(UTC),
             time.sleep,
         )
@@ -127,7 +127,7 @@ def emulated() -> Iterator[tuple[World, InstantJobs]]:
 
 
 def one_run(world: World, jobs: InstantJobs, tasks: int, number: int) -> dict[str, float]:
-    """Seconds for each event of a run of so many tasks, of which none fails."""
+    """Seconds for each event of a run whose ``tasks`` tasks all succeed."""
     info = world.trigger.write(f"experiments/bench-{tasks}-{number}.yaml", EXPERIMENT)
     dropped = FileDropped(Dropped("drops", info.name, info.generation, info.created), info.size)
     run_id = dropped.dropped.run_id
@@ -136,7 +136,7 @@ def one_run(world: World, jobs: InstantJobs, tasks: int, number: int) -> dict[st
     def run() -> Run:
         stored = world.runs.load(run_id)
         if stored is None:
-            raise RuntimeError(f"run {run_id} is not there")
+            raise RuntimeError(f"run {run_id} is missing")
         return stored.run
 
     def ended(**counts: int) -> float:
@@ -144,10 +144,10 @@ def one_run(world: World, jobs: InstantJobs, tasks: int, number: int) -> dict[st
         jobs.set(job, JobState.SUCCEEDED, **counts)
         name = names.parse_job_id(job)
         if name is None:
-            raise RuntimeError(f"{job} is no id of ours")
+            raise RuntimeError(f"{job} is not one of our job ids")
         return seconds(lambda: reconcile(JobChanged(name, JobState.SUCCEEDED), world))
 
-    folder = open_object_store(run().run_url)
+    folder = open_store(run().run_url)
     folder.write(names.manifest_name(run().inputs), to_json(Manifest(run_id, tasks, {"here": (0, tasks)})))
     took["the builder ended"] = ended(succeeded=1)
     jobs.set(run().attempts[-1].job_id, JobState.RUNNING, running=100, pending=tasks - 100)
@@ -165,7 +165,7 @@ def main() -> None:
     print(f"  the bare client libraries{bare:>8.2f} s")
     print(f"  main.py, which needs them{whole:>8.2f} s{whole / bare:>8.2f}")
     with emulated() as (world, jobs):
-        one_run(world, jobs, 100, 0)  # the first calls connect
+        one_run(world, jobs, 100, 0)  # not timed: the first calls open connections
         print(f"\none warm event on the emulators, median of {ROUNDS}, in ms")
         print(f"  {'tasks':<24}" + "".join(f"{size:>10}" for size in SIZES))
         runs = {size: [one_run(world, jobs, size, number) for number in range(1, ROUNDS + 1)] for size in SIZES}

@@ -1,7 +1,8 @@
-"""The output stage at N = 10 and N = 1000: peak memory of all its processes, and time; what counts are the ratios.
+"""The output stage at N = 10 and N = 1000: peak memory of all its processes, and time; what matters are the ratios.
 
-A calibrated weekly forecast of N locations, 100 particles and 100 projections each over 147 days, all tables asked
-for. The results repeat, the files do not: every one is read, verified and digested. Run it as ``make bench``.
+A calibrated weekly forecast of N locations with 100 particles and 100 projections each over 147 days, and all tables.
+Only ten results are computed; they are written N times, and each file is read, verified and digested. ``make bench``
+runs it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+from numpy.random import Generator
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
@@ -25,16 +27,17 @@ from support.made_up_runs import MadeUpRun
 
 from batch_emulator.engine.options import base_environment, usable_cores
 from epydrop_stages.contract.results import Result
+from epydrop_stages.contract.suite import TaskKey
 
 SIZES = (10, 1000)
 SAMPLE_EVERY = 0.05  # seconds
-DIFFERENT = 10  # results that are computed; the others are written from these
+DISTINCT = 10  # results that are computed; the others are copies of these
 MIB = 1 << 20
 
 
 @dataclass
 class Measured:
-    """One run of the stage: seconds, and MiB at their highest. ``pss`` counts what processes share once."""
+    """One run of the stage: seconds, and peak memory in MiB. ``pss`` counts shared memory once, ``rss`` per process."""
 
     seconds: float = 0.0
     cpu: float = 0.0
@@ -45,12 +48,13 @@ class Measured:
 
 
 def forecast(folder: Path, tasks: int) -> MadeUpRun:
-    """A run of so many locations on disk."""
+    """A run with ``tasks`` locations on disk, ready for its output stage."""
     run = forecast_run(folder, [f"{STATES[n % 52]}_{n:04d}" for n in range(tasks)], chains=1, trajectories=True)
-    compute, made = run.compute, {}
+    compute = run.compute
+    made: dict[int, Result] = {}
 
-    def repeated(key: object, rng: object) -> Result:
-        number = len(made) if len(made) < DIFFERENT else hash(str(key)) % DIFFERENT
+    def repeated(key: TaskKey, rng: Generator) -> Result:
+        number = len(made) if len(made) < DISTINCT else hash(str(key)) % DISTINCT
         if number not in made:
             made[number] = compute(key, rng)
         return made[number]
@@ -60,7 +64,7 @@ def forecast(folder: Path, tasks: int) -> MadeUpRun:
 
 
 def memory(group: int) -> tuple[float, float]:
-    """PSS and RSS of all processes of a group, in MiB."""
+    """PSS and RSS of all processes of a process group, in MiB."""
     pss = rss = 0
     for process in psutil.process_iter():
         try:
@@ -73,7 +77,7 @@ def memory(group: int) -> tuple[float, float]:
 
 
 def measure(run: MadeUpRun, cores: int) -> Measured:
-    """Runs the stage once, watching."""
+    """Runs the stage once and samples its memory. Raises SystemExit if it fails."""
     environment = {**base_environment(), **run.environment(cores)}
     found, began = Measured(), time.perf_counter()
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -98,11 +102,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs=2, default=SIZES, metavar="N")
     parser.add_argument("--cores", type=int, default=usable_cores())
-    told = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        found = [measure(forecast(Path(folder) / str(size), size), told.cores) for size in told.sizes]
-    few, many = told.sizes
-    print(f"the output stage with {told.cores} workers, {few} and {many} results")
+        found = [measure(forecast(Path(folder) / str(size), size), arguments.cores) for size in arguments.sizes]
+    few, many = arguments.sizes
+    print(f"the output stage with {arguments.cores} workers, {few} and {many} results")
     print(f"{'':<34}{f'N = {few}':>12}{f'N = {many}':>12}{'ratio':>8}")
     for words, name in (
         ("peak PSS of all processes, MiB", "pss"),

@@ -1,7 +1,7 @@
-"""What starting tasks costs: 200 tasks of 0.2 s, as a ratio to task time over cores.
+"""The overhead of starting tasks: wall time of 200 tasks of 0.2 s, relative to their task time divided by the cores.
 
-Run it as ``make bench``. Beside the local job service stands the plain way, one new Python process for each
-task; all figures of a table come from one run, since only their ratios mean anything on a shared machine.
+Compares the local job service with one new Python process per task. All figures of a table come from one run, because
+only ratios are meaningful on a shared machine. ``make bench`` runs it.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from epydrop_workstation.local.database import Database
 from epydrop_workstation.local.job_service import LocalJobService
 
 TASKS = 200
-PLAIN_TASKS = 20  # the plain way is so slow that a tenth of the tasks tells enough
+PLAIN_TASKS = 20  # new processes are so slow that a tenth of the tasks is enough to measure
 HERE = Path(__file__).parent
 ENV = {**base_environment(), "PYTHONPATH": str(HERE)}
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Wall time of the work."""
+    """Wall time of a call."""
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
 
 
 def with_job_service(argv: tuple[str, ...], cores: int) -> float:
-    """Wall seconds of one job of TASKS tasks, from its submission to its end; the fork server is up before."""
+    """Wall seconds from the submission of a job of TASKS tasks to its end. The fork server runs already."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ["PYTHONPATH"] = str(HERE)
         launcher = ForkLauncher("tasks", ENV)
@@ -50,7 +50,7 @@ def with_job_service(argv: tuple[str, ...], cores: int) -> float:
             while True:
                 view = service.get(job_id)
                 if view is not None and view.state.is_ended:
-                    assert view.state is JobState.SUCCEEDED, view  # noqa: S101 - a failed job has no speed
+                    assert view.state is JobState.SUCCEEDED, view  # noqa: S101 - the time of a failed job means nothing
                     return
                 service.tend(0.2)
 
@@ -62,7 +62,7 @@ def with_job_service(argv: tuple[str, ...], cores: int) -> float:
 
 
 def with_plain_processes(argv: tuple[str, ...], cores: int) -> float:
-    """Wall seconds of PLAIN_TASKS tasks, each a new Python process, scaled to TASKS."""
+    """Wall seconds of PLAIN_TASKS tasks, each in a new Python process, scaled to TASKS."""
 
     def one(_: int) -> None:
         subprocess.run([sys.executable, "-m", "tasks", *argv], check=True, cwd=HERE, env=ENV)
@@ -75,7 +75,7 @@ def with_plain_processes(argv: tuple[str, ...], cores: int) -> float:
 
 
 def burned_side_by_side(rounds: int, cores: int) -> float:
-    """Wall seconds of all the arithmetic, in one process for each core that does nothing else."""
+    """Wall seconds of all the arithmetic in one process per core, without any task being started."""
     code = f"import tasks; tasks.burn({rounds} * {TASKS} // {cores})"
     bare = f"import tasks; tasks.burn({rounds})"
 

@@ -1,11 +1,11 @@
-"""What one task of the benchmarks does: nothing but take its time, in a process that has loaded the modelling code."""
+"""The tasks of the benchmarks: they sleep or burn CPU, in a process that has imported the modelling code."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
 
-import epydrop_stages.__main__  # noqa: F401 - a real task has loaded all of this
+import epydrop_stages.__main__  # noqa: F401 - as a real task has done
 
 SECONDS = 0.2
 
@@ -19,7 +19,7 @@ def burn(rounds: int) -> None:
 
 
 def main(argv: Sequence[str]) -> int:
-    """``sleep`` waits for SECONDS; ``burn ROUNDS`` computes."""
+    """``sleep`` sleeps for SECONDS; ``burn ROUNDS`` computes."""
     if argv[0] == "sleep":
         time.sleep(SECONDS)
     else:

@@ -1,4 +1,4 @@
-"""What a whole run on the emulators adds to its tasks: from the drop to the reply, less the time in which tasks ran."""
+"""The overhead of a whole run on the emulators: time from drop to reply, minus the time in which tasks ran."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from epydrop.formats import names  # noqa: E402
 from epydrop.formats.names import Stage  # noqa: E402
 from epydrop.formats.serialization import from_json  # noqa: E402
 from epydrop.formats.stage_records import Telemetry  # noqa: E402
-from epydrop.stores.urls import open_object_store  # noqa: E402
+from epydrop.stores import open_store  # noqa: E402
 
 ROUNDS = 5
 
 
 def one_run(here: Deployment, number: int) -> dict[str, float]:
-    """Seconds from the drop to the reply, and of these the seconds in which each stage had a task at work."""
+    """Seconds from the drop to the reply, and for each stage the seconds in which a task of it ran."""
     run = here.settled(here.drop(SWEEP, f"experiments/sweep-{number}.yaml"))
     if run.phase is not Phase.SUCCEEDED:
         raise RuntimeError(run.reason)
-    at_work = {str(stage): _at_work(run, stage) for stage in Stage}
-    told = open_object_store(f"gs://{here.trigger}/").stat(names.reply_name(run.dropped.name, run.run_id, "md"))
-    if told is None:
-        raise RuntimeError(f"run {run.run_id} was not answered")
-    whole = (told.created - run.dropped.created).total_seconds()
-    return {"whole run": whole, **at_work, "added": whole - sum(at_work.values())}
+    task_time = {str(stage): _task_time(run, stage) for stage in Stage}
+    reply = open_store(f"gs://{here.trigger}/").stat(names.reply_name(run.dropped.name, run.run_id, "md"))
+    if reply is None:
+        raise RuntimeError(f"run {run.run_id} got no reply")
+    whole = (reply.created - run.dropped.created).total_seconds()
+    return {"whole run": whole, **task_time, "added": whole - sum(task_time.values())}
 
 
-def _at_work(run: Run, stage: Stage) -> float:
-    """From the begin of the stage's first task to the end of its last."""
-    store = open_object_store(run.run_url)
+def _task_time(run: Run, stage: Stage) -> float:
+    """Seconds from the start of the stage's first task to the end of its last."""
+    store = open_store(run.run_url)
     folder = names.telemetry_folder(stage, 1)
     records = [from_json(Telemetry, store.read(info.name), info.name) for info in store.list(folder)]
     return max(one.started + one.wall_seconds for one in records) - min(one.started for one in records)
@@ -47,7 +47,7 @@ def _at_work(run: Run, stage: Stage) -> float:
 def main() -> None:
     """Prints one table of medians."""
     with emulated() as around, tempfile.TemporaryDirectory() as folder, deployed(Path(folder), around) as here:
-        one_run(here, 0)  # the first events connect, and import what they need
+        one_run(here, 0)  # not timed: the first events open connections and import modules
         runs = [one_run(here, number) for number in range(1, ROUNDS + 1)]
     print(f"a run of four short tasks on the emulators, median of {ROUNDS}, in seconds")
     for what in runs[0]:

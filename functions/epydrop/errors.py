@@ -1,6 +1,6 @@
-"""What can go wrong, sorted by what the caller does next: record it, or raise it for another delivery.
+"""The errors that we raise, by what the caller does next: record a permanent one, raise a retryable one again.
 
-Every message says what, where, what was expected and what to do about it.
+Every message says what is wrong, where, what was expected and what to do about it.
 """
 
 from __future__ import annotations
@@ -8,9 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+KeyPath = tuple[str | int, ...]
+"""Keys and list indices that lead from the top of a document to a value in it."""
+
 
 class ExitCode(IntEnum):
-    """How a stage process ends; the numbers are those of sysexits(3), and 137 is a kill for memory."""
+    """Exit codes of a stage process: those of sysexits(3), and 137 (128 + SIGKILL) for out of memory."""
 
     OK = 0
     BUG = 1
@@ -22,9 +25,10 @@ class ExitCode(IntEnum):
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong with an input, and where. ``line`` and ``column`` count from 1.
+    """One mistake in an input, and its position. ``line`` and ``column`` count from 1.
 
-    ``path`` leads from the top of the experiment to the value; whoever holds the file turns it into a line and a column.
+    ``path`` leads from the top of the experiment to the value; ``experiment.text.source.located`` turns it into a line
+    and a column of the file.
     """
 
     message: str
@@ -32,22 +36,22 @@ class Problem:
     line: int | None = None
     column: int | None = None
     hint: str = ""
-    path: tuple[str | int, ...] = ()
+    path: KeyPath = ()
 
     def __str__(self) -> str:
-        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part)
-        sentence = f"{place}: {self.message}" if place else self.message
+        position = ":".join(str(part) for part in (self.file, self.line, self.column) if part)
+        sentence = f"{position}: {self.message}" if position else self.message
         return f"{sentence} ({self.hint})" if self.hint else sentence
 
 
 class EpydropError(Exception):
-    """Every error this project raises on purpose."""
+    """Base class of the errors that this project raises on purpose; every other exception is a bug."""
 
     exit_code = ExitCode.BUG
 
 
 class BadInput(EpydropError):
-    """What a person gave us is wrong. Permanent: recorded, acknowledged, never tried again."""
+    """An input of the user is wrong. Permanent: recorded and acknowledged, never retried."""
 
     exit_code = ExitCode.BAD_INPUT
 
@@ -59,24 +63,24 @@ class BadInput(EpydropError):
 
 
 class ConfigurationError(EpydropError):
-    """A setting, variable, folder or permission that we need is missing. Permanent until somebody mends it."""
+    """A setting, variable, folder or permission is missing or wrong. Permanent until someone fixes the deployment."""
 
     exit_code = ExitCode.WIRING
 
 
 class RetryableError(EpydropError):
-    """Something outside did not answer in time. Raised, so that the event or the task is delivered again."""
+    """Something outside did not answer in time. Raised so that the event is redelivered or the task retried."""
 
     exit_code = ExitCode.TRY_AGAIN
 
 
 class NotFound(EpydropError):
-    """The object, run or job that was asked for does not exist."""
+    """The requested object, run or job does not exist."""
 
 
 class PreconditionFailed(EpydropError):
-    """A precondition failed: what we wanted to change has changed since we read it, or exists already."""
+    """What we wanted to change has changed since we read it, or what we wanted to create exists already."""
 
 
 class IntegrityError(EpydropError):
-    """A stored artifact is truncated, altered, unsigned, or belongs to another run, stage or index."""
+    """A stored artifact is truncated, altered or unsigned, or belongs to another run, stage or index."""

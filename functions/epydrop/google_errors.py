@@ -1,6 +1,6 @@
-"""Google's errors in our own words, sorted by what the caller does next.
+"""Translates errors of Google's libraries into ours, by what the caller does next.
 
-Knows status codes and exception classes; what they mean for a run is decided elsewhere.
+Only status codes and exception classes are considered; the core decides what an error means for a run.
 """
 
 from __future__ import annotations
@@ -22,38 +22,39 @@ _MEANINGS: dict[int, type[EpydropError]] = {
     409: PreconditionFailed,
     412: PreconditionFailed,
     429: RetryableError,
-    499: RetryableError,  # cancelled by the other side
+    499: RetryableError,  # the server cancelled the request
 }
 
 
 @contextmanager
-def told(what: str) -> Iterator[None]:
-    """Google's errors about this thing as ours; what has no meaning for a caller stays as it is.
+def translated_errors(what: str) -> Iterator[None]:
+    """Raises Google's errors as ours; ``what`` names the resource in the message.
 
-    Absent: NotFound. Changed meanwhile: PreconditionFailed. Not allowed: ConfigurationError. Anything that may pass: RetryableError.
+    Missing: NotFound. Changed since it was read: PreconditionFailed. Not permitted: ConfigurationError. Transient:
+    RetryableError. Other errors, such as a malformed request, are bugs and pass through unchanged.
     """
     try:
         yield
     except (GoogleAPICallError, GoogleAuthError, RetryError, TimeoutError, requests.RequestException) as error:
-        meaning = _meaning(error)
-        if meaning is None:
+        translated = _translated(error)
+        if translated is None:
             raise
-        raise meaning(f"{what}: {error}") from error
+        raise translated(f"{what}: {error}") from error
     except Exception as error:
-        # The media half of the storage library raises classes of its own, which carry the response.
+        # The upload and download part of the storage library has exception classes of its own, with the response.
         status = getattr(getattr(error, "response", None), "status_code", None)
         if status is None:
             raise
-        # A corrupt transfer comes with a response that says 200.
-        meaning = RetryableError if status < 400 else _of_status(status)
-        if meaning is None:
+        # A wrong checksum is reported with the response of the successful download.
+        translated = RetryableError if status < 400 else _of_status(status)
+        if translated is None:
             raise
-        raise meaning(f"{what}: {error}") from error
+        raise translated(f"{what}: {error}") from error
 
 
-def _meaning(error: Exception) -> type[EpydropError] | None:
+def _translated(error: Exception) -> type[EpydropError] | None:
     match error:
-        case FailedPrecondition() | Aborted():  # gRPC's words for a precondition that failed, and for a lost race
+        case FailedPrecondition() | Aborted():  # gRPC's codes for a failed precondition and for a lost race
             return PreconditionFailed
         case GoogleAPICallError():
             return _of_status(int(error.code or 500))

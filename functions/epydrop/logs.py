@@ -1,4 +1,4 @@
-"""One line a record: JSON for Cloud Logging, plain words for a person; each carries the run it speaks of."""
+"""Log records, one per line: JSON for Cloud Logging, plain text for people. Each is labelled with its run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _context: ContextVar[dict[str, str]] = ContextVar("epydrop_log_context", default
 
 @contextmanager
 def log_context(**labels: str) -> Iterator[None]:
-    """Adds these labels (run_id, stage, attempt ...) to every record logged inside the block."""
+    """Adds these labels (run_id, stage, attempt, ...) to every record that is logged inside the block."""
     token = _context.set({**_context.get(), **labels})
     try:
         yield
@@ -30,12 +30,12 @@ def log_context(**labels: str) -> Iterator[None]:
 
 
 def measured(**values: str | float) -> dict[str, object]:
-    """Values that metrics are made of, for ``extra`` of a log call: fields of the JSON record, beside the message."""
+    """The ``extra`` of a log call that adds these fields to the JSON record, for log-based metrics."""
     return {"measured": values}
 
 
 def trace_of(traceparent: str, cloud_trace: str, project: str) -> dict[str, str]:
-    """Trace and span of a request, for ``log_context``, from W3C's header or Google's older one; empty without both.
+    """Trace and span of a request, for ``log_context``, from W3C's header or Google's older one; {} without either.
 
     ``traceparent`` is ``00-TRACE-SPAN-FLAGS`` (w3.org/TR/trace-context), ``X-Cloud-Trace-Context`` is
     ``TRACE/SPAN;o=OPTIONS`` with the span as a decimal number (docs.cloud.google.com/trace/docs/trace-context).
@@ -51,7 +51,7 @@ def trace_of(traceparent: str, cloud_trace: str, project: str) -> dict[str, str]
 
 
 class _JsonFormatter(logging.Formatter):
-    """The structured form that Cloud Logging reads from standard output."""
+    """The JSON that Cloud Logging parses from standard output."""
 
     def format(self, record: logging.LogRecord) -> str:
         message = record.getMessage()
@@ -71,14 +71,14 @@ class _JsonFormatter(logging.Formatter):
 
 
 class _PlainFormatter(logging.Formatter):
-    """Time, level and sentence."""
+    """Time, level and message."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
 
 
 def log_latency(sent: object) -> None:
-    """Measures how long ago an event was sent, given as RFC 3339 or a datetime; one without a time is not measured."""
+    """Logs the seconds since an event was sent, a datetime or RFC 3339 text; does nothing for any other value."""
     try:
         moment = sent if isinstance(sent, datetime) else datetime.fromisoformat(str(sent))
         seconds = (datetime.now(UTC) - moment).total_seconds()
@@ -88,7 +88,7 @@ def log_latency(sent: object) -> None:
 
 
 def set_up_logs(*, as_json: bool, level: int = logging.INFO, stream: TextIO | None = None) -> None:
-    """Sends the ``epydrop`` logger's records to the stream (standard error unless given), once."""
+    """Sends the ``epydrop`` logger's records to ``stream``, by default standard error; replaces earlier handlers."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(_JsonFormatter() if as_json else _PlainFormatter())
     logger = logging.getLogger("epydrop")

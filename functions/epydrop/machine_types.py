@@ -1,8 +1,8 @@
-"""Google's machine types: processors, memory, and which disk they boot from. Pure data and the sums over it.
+"""Google's machine types: vCPUs, memory and boot disk. A table, and pure functions that choose from it.
 
-The sizes are those of Google's page "General-purpose machine family" (docs.cloud.google.com/compute/docs/
-general-purpose-machines) in the state of about late 2025. Google writes GB and means GiB. Shared-core, custom,
-bare-metal and local-SSD types are left out, and so is Arm: the image is x86.
+Source: Google's page "General-purpose machine family" (docs.cloud.google.com/compute/docs/general-purpose-machines) of
+late 2025. Google writes GB and means GiB. Shared-core, custom, bare-metal and local-SSD types are left out, and Arm
+too, because the image is x86.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from epydrop.errors import BadInput, Problem
 from epydrop.formats.orders import Resources
 
 _PERSISTENT = "pd-balanced"
-_HYPERDISK = "hyperdisk-balanced"  # n4, c4 and c4d take no persistent disk
+_HYPERDISK = "hyperdisk-balanced"  # n4, c4 and c4d cannot boot from a persistent disk
 
 _MIB_PER_GIB = 1024
 
-# family: disk, then vCPUs:GiB of each size, ascending
+# family -> boot disk, and vCPUs:GiB of each size, ascending
 _FAMILIES = {
     "e2-standard": (_PERSISTENT, "2:8 4:16 8:32 16:64 32:128"),
     "e2-highmem": (_PERSISTENT, "2:16 4:32 8:64 16:128"),
@@ -42,7 +42,7 @@ _FAMILIES = {
 
 @dataclass(frozen=True)
 class Machine:
-    """One machine type. ``family`` is the name without its last number; ``disk`` is the kind it boots from."""
+    """One machine type. ``family`` is the name without the number of vCPUs; ``disk`` is the type of the boot disk."""
 
     name: str
     family: str
@@ -51,7 +51,7 @@ class Machine:
     disk: str
 
     def holds(self, cpu_milli: int, memory_mib: int, tasks: int = 1) -> bool:
-        """Whether this many tasks of this size run side by side; thousandths of a vCPU and MiB for each task."""
+        """Whether this many tasks fit at the same time. Sizes per task, in thousandths of a vCPU and MiB."""
         return tasks * cpu_milli <= 1000 * self.vcpus and tasks * memory_mib <= self.memory_mib
 
     def __str__(self) -> str:
@@ -72,10 +72,10 @@ MACHINES = _machines()
 
 
 def machine(name: str) -> Machine:
-    """The machine type of this name. Raises BadInput, with the nearest name, when the table has none."""
+    """The machine type of this name. Raises BadInput with the most similar name if the table does not have it."""
     if name in MACHINES:
         return MACHINES[name]
-    from difflib import get_close_matches  # noqa: PLC0415 - needed only for a mistake
+    from difflib import get_close_matches  # noqa: PLC0415 - lazy: needed only for a mistake
 
     near = get_close_matches(name, MACHINES, n=1)
     hint = f"did you mean '{near[0]}'?" if near else f"known families: {', '.join(_FAMILIES)}"
@@ -83,21 +83,21 @@ def machine(name: str) -> Machine:
 
 
 def next_size(name: str) -> Machine | None:
-    """The machine of the same family with the next bigger memory, or None for the biggest. Raises BadInput."""
+    """The machine of the same family with the next larger memory; None for the largest. Raises BadInput."""
     here = machine(name)
     bigger = (other for other in _family(here.family) if other.memory_mib > here.memory_mib)
     return next(bigger, None)
 
 
 def smallest(family: str, cpu_milli: int, memory_mib: int, tasks: int = 1) -> Machine | None:
-    """The smallest machine of a family that holds these tasks, or None."""
+    """The smallest machine of a family that fits these tasks, or None."""
     return next((one for one in _family(family) if one.holds(cpu_milli, memory_mib, tasks)), None)
 
 
 def fitted(resources: Resources) -> Resources:
-    """The resources on a machine that holds them: the one they name, else the smallest of its family that does.
+    """The resources with a machine type that fits them: their own, or else the smallest of its family that does.
 
-    Where none does, no machine is named and Batch picks one.
+    If none fits, the machine type is left empty and Batch chooses one.
     """
     kind = resources.machine_type
     if not kind or machine(kind).holds(resources.cpu_milli, resources.memory_mib, resources.tasks_per_vm):
@@ -108,10 +108,10 @@ def fitted(resources: Resources) -> Resources:
 
 
 def with_more_memory(resources: Resources) -> Resources | None:
-    """The resources for another try of a task that ran out of memory, or None when its limit is reached.
+    """The resources for another attempt of a task that ran out of memory; None if its limit is reached.
 
-    The memory is doubled up to ``max_memory_mib``. Where that is too much for the machine type, the next size of
-    its family is taken, and the task gets at most its share of that machine.
+    Doubles the memory up to ``max_memory_mib``. If that does not fit on the machine type, takes the next size of its
+    family, and gives the task at most its share of that machine.
     """
     wanted = min(2 * resources.memory_mib, resources.max_memory_mib)
     kind = resources.machine_type

@@ -1,6 +1,6 @@
-"""The settings of a deployment, read once from a mapping that is handed in.
+"""The settings of a deployment, read once from a mapping of environment variables.
 
-The variable of each field is its name in capitals after ``EPYDROP_``; terraform sets the same names.
+A field's variable is ``EPYDROP_`` and its name in capitals; Terraform sets the same names.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ S = TypeVar("S", bound="Settings")
 
 @dataclass(frozen=True)
 class Settings:
-    """What tells one deployment from another.
+    """What differs between deployments.
 
-    ``data_url`` is the store under which the runs lie, and ends in '/'; ``trigger_bucket`` is where files are dropped.
-    A file dropped before ``accept_from`` never starts by itself.
+    ``data_url``: the store of the runs, ending in '/'. ``trigger_bucket``: where files are dropped. ``accept_from``:
+    files dropped before this time are never started by the sweep.
     """
 
     data_url: str
@@ -33,10 +33,10 @@ class Settings:
 
 @dataclass(frozen=True)
 class CloudSettings(Settings):
-    """The settings of a deployment in Google Cloud; only the last two may be left out.
+    """The settings of a deployment in Google Cloud; only the last two are optional.
 
-    ``image`` is a digest in ``image_repository`` (host/project/repository/name). Topics, networks and secrets are
-    full names. ``batch_endpoint`` names an emulator of Cloud Batch, see ``epydrop.gcp.clients``.
+    ``image`` is a digest in ``image_repository`` (HOST/PROJECT/REPOSITORY/NAME). Topics, networks and secrets are full
+    resource names. ``batch_endpoint``: the address of a Cloud Batch emulator, see ``epydrop.gcp.batch_client``.
     """
 
     project: str
@@ -70,7 +70,7 @@ _CLOUD_FORMS = {
 
 
 def read_settings(variables: Mapping[str, str]) -> Settings:
-    """The settings in these variables. Raises ConfigurationError with all that are missing or malformed."""
+    """The settings in these variables. Raises ConfigurationError with every missing or malformed one."""
     return _read(Settings, _FORMS, variables)
 
 
@@ -99,7 +99,9 @@ def _problems(kind: type[Settings], forms: Mapping[str, tuple[str, str]], given:
         yield f"these variables are not set: {', '.join(missing)}"
     for name, (pattern, expected) in forms.items():
         if given[name] and not re.fullmatch(pattern, given[name]):
-            shown = "not the name of a secret" if forms[name] is _SECRET else repr(given[name])  # perhaps it is one
+            shown = (
+                "not the name of a secret" if forms[name] is _SECRET else repr(given[name])
+            )  # not printed: someone may have put the secret itself here
             yield f"{variable_of(name)} is {shown}, expected {expected}"
     if given["accept_from"] and _moment(given["accept_from"]) is None:
         yield f"EPYDROP_ACCEPT_FROM is {given['accept_from']!r}, expected a time such as 2026-11-22T12:00:00Z"

@@ -12,8 +12,8 @@ import tempfile
 from pathlib import Path
 
 from epydrop.core.run import Phase
-from epydrop.experiment.bundle.pack import pack
 from epydrop_workstation.local.wiring import local_machine
+from epydrop_workstation.packing import pack
 
 
 def main(file: Path) -> int:

@@ -1,4 +1,4 @@
-"""The locks hold what pyproject.toml asks for, agree with one another, and name no host."""
+"""The lock files contain what pyproject.toml requires, agree with one another, and name no host."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 from support.paths import ROOT
 
-LOCKS = {  # and the extras that each is made for
+LOCKS = {  # file -> the extras that it is compiled for
     "requirements/dev.txt": ["dev"],
     "requirements/local.txt": ["local"],
     "requirements/stage.txt": ["stage"],
@@ -38,7 +38,7 @@ print(*{name.partition(".")[0] for name in sys.modules})
 
 
 def locked(lock: str) -> dict[str, Version]:
-    """Each package of a lock and its version; a lock may hold several, each for some Pythons."""
+    """The version of each package that a lock pins for this Python."""
     found = (PINNED.match(line) for line in (ROOT / lock).read_text().splitlines())
     pins = [Requirement(match[0].strip()) for match in found if match]
     here = [pin for pin in pins if pin.marker is None or pin.marker.evaluate()]
@@ -46,7 +46,7 @@ def locked(lock: str) -> dict[str, Version]:
 
 
 def asked_for(extra: str) -> Iterator[Requirement]:
-    """What pyproject.toml asks for, with the extras that an extra builds on."""
+    """The requirements in pyproject.toml, including those of extras that an extra refers to."""
     for text in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"][extra]]:
         requirement = Requirement(text)
         if requirement.name == "epydrop":
@@ -57,7 +57,7 @@ def asked_for(extra: str) -> Iterator[Requirement]:
 
 
 def needed(requirement: Requirement, seen: set[tuple[str, str]]) -> Iterator[Requirement]:
-    """The requirement and all that it needs on this machine, as the installed packages tell."""
+    """The requirement and its dependencies on this machine, from the metadata of the installed packages."""
     yield requirement
     try:
         texts = requires(requirement.name) or []
@@ -73,8 +73,8 @@ def needed(requirement: Requirement, seen: set[tuple[str, str]]) -> Iterator[Req
 
 
 @pytest.mark.parametrize("lock", LOCKS)
-def test_a_lock_holds_all_that_is_asked_for(lock: str) -> None:
-    """In versions that will do, and what those need in their turn."""
+def test_a_lock_contains_every_requirement(lock: str) -> None:
+    """In a matching version, with all dependencies."""
     versions = locked(lock)
 
     for top in [requirement for extra in LOCKS[lock] for requirement in asked_for(extra)]:
@@ -85,8 +85,8 @@ def test_a_lock_holds_all_that_is_asked_for(lock: str) -> None:
 
 
 @pytest.mark.parametrize("lock", LOCKS)
-def test_a_lock_agrees_with_the_one_that_is_tested(lock: str) -> None:
-    """What runs in the cloud is what ran in the tests."""
+def test_a_lock_has_the_versions_that_are_tested(lock: str) -> None:
+    """The cloud runs what the tests ran."""
     tested = locked("requirements/dev.txt")
 
     assert {name: version for name, version in locked(lock).items() if tested[name] != version} == {}
@@ -94,7 +94,7 @@ def test_a_lock_agrees_with_the_one_that_is_tested(lock: str) -> None:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_a_lock_has_hashes_and_no_host(file: Path) -> None:
-    """It installs from wherever a person's packages come from, and only these very files."""
+    """It installs from any package index, and only files with these hashes."""
     text = file.read_text()
 
     assert "://" not in text
@@ -104,7 +104,7 @@ def test_a_lock_has_hashes_and_no_host(file: Path) -> None:
 
 
 def test_the_functions_load_nothing_that_is_not_in_their_lock() -> None:
-    """What one machine needs beside them stays out of the cloud."""
+    """Packages of the other programs stay out of the cloud."""
     output = subprocess.run(
         [sys.executable, "-c", LOADED], cwd=ROOT / "functions", capture_output=True, text=True, check=True
     ).stdout

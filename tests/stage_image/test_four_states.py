@@ -14,7 +14,7 @@ from support.paths import ROOT
 from support.stage_run import StageRun, experiment_in
 
 from epydrop.experiment import read_experiment
-from epydrop.experiment.bundle.pack import pack
+from epydrop_workstation.packing import pack
 
 DATA = Path(os.environ.get("EPYDROP_SHARED_DATA", ROOT.parent / "shared" / "data"))
 ADMISSIONS, POPULATIONS = DATA / "flu_hosp_24.csv", DATA / "epydemix-data"

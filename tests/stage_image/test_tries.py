@@ -8,7 +8,7 @@ from epydrop.formats.index_set import IndexSet
 from epydrop.formats.names import Stage, error_name, refused_name, telemetry_name
 from epydrop.formats.serialization import to_json
 from epydrop.formats.stage_records import ErrorRecord, Refusal, Telemetry
-from epydrop.stores.urls import open_object_store
+from epydrop.stores import open_store
 from epydrop_stages.artifacts.metered_store import CountedStore
 from epydrop_stages.artifacts.usage import Usage
 from epydrop_stages.contract.suite import TaskKey, TaskLine
@@ -18,7 +18,7 @@ from epydrop_stages.stages.gaps import explained
 
 @pytest.fixture
 def store(tmp_path):
-    return CountedStore(open_object_store(tmp_path.as_uri() + "/"), Usage())
+    return CountedStore(open_store(tmp_path.as_uri() + "/"), Usage())
 
 
 def leave_telemetry(store, index, retry=0):

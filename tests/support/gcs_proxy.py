@@ -1,7 +1,7 @@
-"""A proxy before fake-gcs-server 1.54 that mends what it does otherwise than Cloud Storage.
+"""A proxy in front of fake-gcs-server 1.54 that corrects where it differs from Cloud Storage.
 
-fake-gcs-server honours generation preconditions on simple uploads only, lists without a limit, answers a delete with
-a body, and knows no storageLayout. Each would let wrong code pass, or right code fail.
+fake-gcs-server checks generation preconditions on simple uploads only, lists without a limit, answers a delete with a
+body, and lacks storageLayout. Each would let wrong code pass, or make correct code fail.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 from support.servers import HOST, InThreads
 
-PAGE = 1000  # what Cloud Storage lists at most in one answer
+PAGE = 1000  # the most objects that Cloud Storage lists in one response
 _HOP = {"connection", "transfer-encoding", "content-length", "keep-alive"}
 
 
@@ -42,8 +42,8 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do  # noqa: N815 - what http.server calls
 
     def _read(self, path: str, query: dict[str, str], body: bytes) -> None:
-        wanted = query.get("ifGenerationMatch")
-        if wanted is not None and not self._holds(path.replace("/download/", "/", 1), wanted):
+        expected = query.get("ifGenerationMatch")
+        if expected is not None and not self._holds(path.replace("/download/", "/", 1), expected):
             return
         if path.endswith("/o") and "maxResults" not in query:
             query = {**query, "maxResults": str(PAGE)}
@@ -61,16 +61,16 @@ class _Handler(BaseHTTPRequestHandler):
             conditions = [(f"{path.removeprefix('/upload')}/{name}", query.get("ifGenerationMatch"))] if name else []
             if session and self.command == "PUT" and _is_last(self.headers.get("Content-Range", "")):
                 conditions = [session]
-        for target, wanted in conditions:
-            if wanted is not None and not self._holds(target, wanted):
+        for target, expected in conditions:
+            if expected is not None and not self._holds(target, expected):
                 return
         self._forward(path, query, body)
 
-    def _holds(self, path: str, wanted: str) -> bool:
-        """Whether the newest generation is the one that is wanted; answers the client if it is not."""
+    def _holds(self, path: str, expected: str) -> bool:
+        """Whether the newest generation is the expected one; if not, sends the client a 412."""
         status, _, found = self._ask("GET", path, {}, b"")
         generation = json.loads(found)["generation"] if status == 200 else "0"
-        if generation == wanted:
+        if generation == expected:
             return True
         self.owner.refused.append(self.command)
         reason = "At least one of the pre-conditions you specified did not hold."
@@ -115,25 +115,25 @@ class _Handler(BaseHTTPRequestHandler):
 
 @dataclass
 class Proxy(InThreads):
-    """The proxy while it runs; ``refused`` counts the preconditions that failed, by method."""
+    """The running proxy; ``refused`` has the method of each request whose precondition failed."""
 
     handler = _Handler
 
     backend: int = 0
     refused: list[str] = field(default_factory=list)
     sessions: dict[str, tuple[str, str]] = field(default_factory=dict)  # upload id -> the object's path, precondition
-    writes: threading.Lock = field(default_factory=threading.Lock)  # a precondition and what it guards go together
+    writes: threading.Lock = field(default_factory=threading.Lock)  # checking a precondition and the write are one step
 
 
 def _is_last(content_range: str) -> bool:
-    """Whether a chunk is the last of an upload: only then is its length known."""
+    """Whether a chunk is the last of an upload: only then does the header state the total length."""
     return not content_range or not content_range.endswith("/*")
 
 
 def _name_in(body: bytes) -> str:
-    """The object's name where it stands in the metadata instead of the address."""
+    """The object's name, if it is in the metadata instead of the URL."""
     try:
         name = json.loads(body or b"{}").get("name", "")
     except ValueError:
-        return ""  # a multipart upload: fake-gcs-server keeps its precondition by itself
+        return ""  # a multipart upload: fake-gcs-server checks its precondition itself
     return unquote(name)

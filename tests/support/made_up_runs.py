@@ -29,8 +29,8 @@ from epydrop.formats.names import (
 from epydrop.formats.orders import Orders, Resources
 from epydrop.formats.serialization import to_json
 from epydrop.formats.stage_records import ErrorRecord, Manifest, Telemetry
+from epydrop.stores import open_store
 from epydrop.stores.port import ObjectStore
-from epydrop.stores.urls import open_object_store
 from epydrop_stages.artifacts.signatures import SigningKeys
 from epydrop_stages.artifacts.signed_files import Meta, write_artifact
 from epydrop_stages.contract.results import Result
@@ -57,7 +57,7 @@ class MadeUpRun:
 
     @property
     def store(self) -> ObjectStore:
-        return open_object_store(self.folder.absolute().as_uri() + "/")
+        return open_store(self.folder.absolute().as_uri() + "/")
 
     def write(self) -> MadeUpRun:
         """Everything that the output stage reads."""

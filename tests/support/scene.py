@@ -12,8 +12,8 @@ from epydrop.formats.names import parse_job_id
 from epydrop.service.reconcile import reconcile
 from epydrop.service.world import World
 from epydrop.settings import Settings
+from epydrop.stores import open_store
 from epydrop.stores.folder import FileObjectStore
-from epydrop.stores.urls import open_object_store
 from epydrop_workstation.local.database import Database
 from epydrop_workstation.local.run_store import SqliteRunStore
 from support.factories import NOW
@@ -39,7 +39,7 @@ class Scene:
         self.clock = NOW
         self.runs = SqliteRunStore(Database(folder))
         self.trigger = FileObjectStore(folder / "trigger")
-        self.jobs = ScriptedJobs(lambda: self.clock, open_object_store)
+        self.jobs = ScriptedJobs(lambda: self.clock, open_store)
         self.messages = Messages()
         self.world = World(
             Settings(f"{(folder / 'data').as_uri()}/", "trigger", "test", "sha256:0", NOW - timedelta(days=365)),
@@ -47,7 +47,7 @@ class Scene:
             self.trigger,
             self.jobs,
             self.messages,
-            open_object_store,
+            open_store,
             lambda: self.clock,
             self.sleep,
         )

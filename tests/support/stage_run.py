@@ -16,8 +16,8 @@ from epydrop.formats.names import RESOLVED_EXPERIMENT, Stage, error_name, orders
 from epydrop.formats.orders import Orders, Resources
 from epydrop.formats.serialization import from_json, to_json
 from epydrop.formats.stage_records import ErrorRecord, Manifest
+from epydrop.stores import open_store
 from epydrop.stores.port import ObjectStore
-from epydrop.stores.urls import open_object_store
 from epydrop_stages.artifacts.signatures import SigningKeys
 from epydrop_stages.stages.task import main
 
@@ -77,7 +77,7 @@ class StageRun:
 
     @property
     def store(self) -> ObjectStore:
-        return open_object_store(self.folder.absolute().as_uri() + "/")
+        return open_store(self.folder.absolute().as_uri() + "/")
 
     def order(self, stage: Stage, indices: IndexSet, **changes: Any) -> int:
         """Writes the orders of the next attempt and returns its number."""

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from epydrop.experiment.bundle.pack import pack
+from epydrop_workstation.packing import pack
 from support.stage_run import StageRun, experiment_in
 
 CASES = "Susceptible_to_Infected_total"

@@ -11,10 +11,10 @@ import pytest
 from support.one_machine import CALIBRATION, SWEEP, Command, slow, tables, until
 
 from epydrop.core.run import Phase, Run
-from epydrop.experiment.bundle.pack import pack
 from epydrop_workstation.local.event_queue import Mischief
 from epydrop_workstation.local.local_cloud import Machine
 from epydrop_workstation.local.wiring import local_machine
+from epydrop_workstation.packing import pack
 
 
 @pytest.fixture

@@ -1,10 +1,13 @@
-"""The experiment file: what it may say, how it is read, what comes with it in a bundle.
+"""The experiment file: its sections and keys, how it is read, and the bundle around it and its data files.
 
-``schema`` holds the keys, ``source`` the text with its lines, ``bundle`` and ``pack`` the zip around both.
+Pure over bytes: nothing here opens a file. ``sections`` holds the keys, ``schema`` the whole, ``reading`` the way from
+text to an Experiment, ``text`` the YAML, ``bundle`` the zip.
 """
 
-from epydrop.experiment.bundle.data_files import no_files
+from epydrop.experiment.data_files import no_files
 from epydrop.experiment.output_config import with_output_config
-from epydrop.experiment.schema import Experiment, RunSection, read_experiment, referenced_files
+from epydrop.experiment.reading import read_experiment, referenced_files
+from epydrop.experiment.schema import Experiment
+from epydrop.experiment.sections import RunSection
 
 __all__ = ["Experiment", "RunSection", "no_files", "read_experiment", "referenced_files", "with_output_config"]

@@ -13,7 +13,7 @@ from google.cloud import batch_v1
 from epydrop.core.jobs import JobSpec, JobState, JobView, TaskCounts, TaskEnd
 from epydrop.errors import BadInput, ConfigurationError, NotFound, PreconditionFailed, RetryableError
 from epydrop.gcp.batch_request import TASK_GROUP, Surroundings, batch_job
-from epydrop.google_errors import told
+from epydrop.google_errors import translated_errors
 
 PAGE = 1000
 
@@ -39,7 +39,7 @@ class BatchJobService:
         """Creates the job, or returns the one that is there. Raises BadInput, RetryableError."""
         request = {"parent": self._parent, "job_id": spec.job_id, "job": batch_job(spec, self._around)}
         try:
-            with told(f"job {spec.job_id}"):
+            with translated_errors(f"job {spec.job_id}"):
                 return _view(self._client.create_job(request=request))
         except BadRequest as error:
             raise BadInput(f"job {spec.job_id} was refused: {error.message}") from error
@@ -55,7 +55,7 @@ class BatchJobService:
     def get(self, job_id: str) -> JobView | None:
         """The job as it is now, or None if there is none."""
         try:
-            with told(f"job {job_id}"):
+            with translated_errors(f"job {job_id}"):
                 return _view(self._client.get_job(name=self._name(job_id)))
         except NotFound:
             return None
@@ -66,7 +66,7 @@ class BatchJobService:
         if job is None or job.state.is_ended or job.state is JobState.CANCELLATION_IN_PROGRESS:
             return
         try:
-            with told(f"job {job_id}"):
+            with translated_errors(f"job {job_id}"):
                 self._client.cancel_job(name=self._name(job_id))
         except (NotFound, PreconditionFailed):
             return  # it ended, or somebody deleted it, just now
@@ -96,7 +96,7 @@ class BatchJobService:
             parent=f"{self._name(job_id)}/taskGroups/{TASK_GROUP}", filter=f"State={state}", page_size=PAGE
         )
         try:
-            with told(f"the tasks of job {job_id}"):
+            with translated_errors(f"the tasks of job {job_id}"):
                 yield from self._client.list_tasks(request=request)
         except NotFound:
             return

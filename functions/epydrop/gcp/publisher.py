@@ -9,7 +9,7 @@ from typing import Any
 from google.cloud.pubsub_v1 import PublisherClient
 
 from epydrop.errors import ConfigurationError, NotFound
-from epydrop.google_errors import told
+from epydrop.google_errors import translated_errors
 
 PATIENCE = 60.0  # seconds; Pub/Sub is asked again within them
 
@@ -28,7 +28,7 @@ class PubSubPublisher:
             raise ValueError(f"there is no topic {topic!r}; expected {' or '.join(map(repr, self._topics))}")
         data = json.dumps(message, ensure_ascii=False).encode()
         try:
-            with told(name):
+            with translated_errors(name):
                 self._client.publish(name, data, timeout=PATIENCE).result(timeout=PATIENCE)
         except NotFound as error:
             raise ConfigurationError(f"there is no topic {name}; terraform makes it") from error

@@ -16,7 +16,7 @@ from google.cloud.firestore import DELETE_FIELD, Client, FieldFilter, Query
 from epydrop.core.run import HistoryEntry, Run
 from epydrop.errors import ConfigurationError, NotFound, PreconditionFailed
 from epydrop.gcp import run_document
-from epydrop.google_errors import told
+from epydrop.google_errors import translated_errors
 from epydrop.service.ports import Stored
 
 Snapshot = Any  # a document as the library read it; its own type says less than it knows
@@ -50,7 +50,7 @@ class FirestoreRunStore:
         batch.create(self._runs.document(run.run_id), fields)
         batch.create(self._entry(run.run_id, entry.serial), first)
         try:
-            with told(f"run {run.run_id}"):
+            with translated_errors(f"run {run.run_id}"):
                 batch.commit()
         except PreconditionFailed:  # perhaps by this very commit, which the library sent again when the answer was lost
             if not self._is_repeated(run.run_id, entry.serial, fields, first):
@@ -71,7 +71,7 @@ class FirestoreRunStore:
         )
         batch.create(self._entry(run.run_id, entry.serial), run_document.entry_fields(entry, run.run_id))
         try:
-            with told(f"run {run.run_id}"):
+            with translated_errors(f"run {run.run_id}"):
                 batch.commit()
         except (PreconditionFailed, NotFound):
             raise PreconditionFailed(f"run {run.run_id} has changed since revision {revision}") from None
@@ -127,9 +127,9 @@ class FirestoreRunStore:
 
 @contextmanager
 def _read(what: str) -> Iterator[None]:
-    """Like ``told``, for reads, of which none can be absent or outdated but the database and its indexes."""
+    """Like ``translated_errors``, for reads: here a 404 means that the database or an index is missing."""
     try:
-        with told(what):
+        with translated_errors(what):
             yield
     except (NotFound, PreconditionFailed) as error:
         raise ConfigurationError(f"{error}; terraform makes the database and its indexes") from error
@@ -155,5 +155,5 @@ def _pages(query: Query, what: str, limit: int | None = None) -> Iterator[Snapsh
 
 
 def _commit(batch: Any, run_id: str) -> None:
-    with told(f"the history of run {run_id}"):
+    with translated_errors(f"the history of run {run_id}"):
         batch.commit()

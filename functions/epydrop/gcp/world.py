@@ -18,8 +18,8 @@ from epydrop.gcp.publisher import PubSubPublisher
 from epydrop.gcp.run_store import FirestoreRunStore
 from epydrop.service.world import World
 from epydrop.settings import read_cloud_settings
+from epydrop.stores import open_store
 from epydrop.stores.cloud_storage import GcsObjectStore, storage_client
-from epydrop.stores.urls import open_object_store
 
 
 def cloud_world(variables: Mapping[str, str]) -> World:
@@ -35,7 +35,7 @@ def cloud_world(variables: Mapping[str, str]) -> World:
             Surroundings.of(settings),
         ),
         publisher=PubSubPublisher(PublisherClient(), {"kicks": settings.kick_topic, "runs": settings.runs_topic}),
-        open_store=open_object_store,
+        open_store=open_store,
         now=lambda: datetime.now(UTC),
         sleep=time.sleep,
         signposts=partial(signposts, settings),

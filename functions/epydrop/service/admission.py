@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from epydrop.core.events import FileDropped
 from epydrop.core.observed_facts import Offer
@@ -85,16 +86,14 @@ def _plan(experiment: Experiment, settings: Settings) -> Plan:
     """The part of the experiment that decisions need, with the deployed image where none is named."""
     section = experiment.run
     sized = {stage: section.resources(stage) for stage in Stage}
-    return Plan(
-        stages={stage: replace(size, image=size.image or settings.image) for stage, size in sized.items()},
-        max_parallelism=section.max_parallelism,
-        min_success=section.min_success,
-        required=section.required,
-        max_attempts=section.max_attempts,
-        max_wait=section.max_wait,
-        labels={**section.labels, "environment": settings.environment},
-        expected_tasks=experiment.expected_tasks,
-    )
+    # By name, so that a new key of the section that Plan has too needs no edit here.
+    shared = {field.name: getattr(section, field.name, None) for field in fields(Plan)}
+    computed: dict[str, Any] = {
+        "stages": {stage: replace(size, image=size.image or settings.image) for stage, size in sized.items()},
+        "labels": {**section.labels, "environment": settings.environment},
+        "expected_tasks": experiment.expected_tasks,
+    }
+    return Plan(**{**shared, **computed})
 
 
 def seed_of(run_id: str) -> int:

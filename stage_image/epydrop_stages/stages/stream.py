@@ -19,7 +19,7 @@ from epydrop.formats.names import Stage, refused_name, result_name
 from epydrop.formats.orders import Orders
 from epydrop.formats.serialization import to_json
 from epydrop.formats.stage_records import Refusal
-from epydrop.stores.urls import open_object_store
+from epydrop.stores import open_store
 from epydrop_stages.artifacts.metered_store import AtHand, CountedStore
 from epydrop_stages.artifacts.signed_files import check_artifact, read_artifact
 from epydrop_stages.artifacts.usage import Usage
@@ -69,7 +69,7 @@ class Digesting:
 
     def __call__(self, usage: Usage) -> Work:
         """In a worker: with a store of its own, for a connection cannot be shared."""
-        store = CountedStore(open_object_store(self.told.run_url), usage)
+        store = CountedStore(open_store(self.told.run_url), usage)
         return self.with_context(TaskContext(self.told, self.orders, store, 0))
 
     def with_context(self, context: TaskContext) -> Work:

@@ -17,7 +17,7 @@ from epydrop.formats.orders import Orders
 from epydrop.formats.serialization import prepare, to_json
 from epydrop.formats.stage_records import ErrorRecord, Telemetry
 from epydrop.logs import log_context, measured, set_up_logs
-from epydrop.stores.urls import open_object_store
+from epydrop.stores import open_store
 from epydrop_stages.artifacts.metered_store import CountedStore
 from epydrop_stages.artifacts.usage import Usage, cpu_seconds
 from epydrop_stages.stages import builder, output, runner
@@ -42,7 +42,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
     set_up_logs(as_json=as_json, stream=sys.stdout if as_json else None)  # Batch reads structure there, and only there
     try:
         told = Told.read(_stage(argv), environ)
-        store = CountedStore(open_object_store(told.run_url), Usage())
+        store = CountedStore(open_store(told.run_url), Usage())
     except EpydropError as error:
         _log.error("%s", error)
         return error.exit_code

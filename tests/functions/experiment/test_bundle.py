@@ -1,4 +1,4 @@
-"""Bundles: what a zip may hold, and reading it without unpacking."""
+"""Bundles: what a zip may hold, and reading it without unpacking it."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def entry(name: str, mode: int = 0, flags: int = 0) -> ZipInfo:
 
 
 def opened(data: bytes, **options):
-    """What is known of a bundle without unpacking it."""
+    """The bundle, opened but not unpacked."""
     return open_bundle(io.BytesIO(data), len(data), "flu.zip", **options)
 
 
 def problems(data: bytes, **options) -> list[str]:
-    """What is wrong with a bundle; opening and unpacking must agree."""
+    """The problems of a bundle; opening and unpacking must report the same."""
     with pytest.raises(BadInput) as opening:
         opened(data, **options)
     with pytest.raises(BadInput) as unpacking:
@@ -63,7 +63,7 @@ def unpacked(data: bytes) -> dict[str, bytes]:
 
 
 def test_a_bundle_shows_its_experiment_and_its_files():
-    """Folders are no files."""
+    """Folders are not listed."""
     bundle = opened(zipped(("data/", b""), ("data/cases.csv", CASES)))
 
     assert (bundle.experiment_name, bundle.experiment) == ("experiment.yaml", EXPERIMENT)
@@ -78,8 +78,8 @@ def test_a_bundle_is_unpacked_member_by_member():
 
 
 def test_opening_reads_the_directory_and_the_experiment_only():
-    """Data of many megabytes stays where it is."""
-    data = zipped(("data/cases.csv", b"x" * 20_000_000), compression=0)
+    """Large data files are not read."""
+    data = zipped(("data/cases.csv", b"x" * 2_000_000), compression=0)
     ranges = []
 
     def read_range(start: int, end: int) -> bytes:
@@ -93,18 +93,18 @@ def test_opening_reads_the_directory_and_the_experiment_only():
     assert len(ranges) < 10
 
 
-def test_a_bundle_that_lacks_a_file_is_told_at_the_line_that_refers_to_it():
-    """The line and column are those of the experiment file."""
+def test_a_missing_file_is_reported_at_the_line_that_refers_to_it():
+    """Line and column are those of the experiment file."""
     bundle = opened(zipped())
 
     with pytest.raises(BadInput) as caught:
         read_experiment(bundle.experiment, "experiment.yaml", "flu", why_missing=bundle.why_missing)
 
-    assert str(caught.value) == "experiment.yaml:2:32: the bundle flu.zip holds no file 'data/cases.csv'"
+    assert str(caught.value) == "experiment.yaml:2:32: the bundle flu.zip has no file 'data/cases.csv'"
 
 
-def test_a_bundle_that_has_its_files_is_an_experiment():
-    """The name in the file may be written in another way."""
+def test_a_bundle_with_all_its_files_is_an_experiment():
+    """The experiment may write the name differently."""
     bundle = opened(zipped(("data/cases.csv", CASES)))
     text = bundle.experiment.replace(b"data/", b"./data//")
 
@@ -117,22 +117,22 @@ def test_a_bundle_that_has_its_files_is_an_experiment():
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("/etc/passwd", "flu.zip: '/etc/passwd' is an absolute name"),
+        ("/etc/passwd", "flu.zip: '/etc/passwd' is an absolute path"),
         ("../a", "flu.zip: '../a' leads out of the bundle"),
         ("a/../../b", "flu.zip: 'a/../../b' leads out of the bundle"),
-        ("a\\b", "flu.zip: 'a\\\\b' is a name from another system"),
-        ("C:a", "flu.zip: 'C:a' is a name from another system"),
-        ("a//b", "flu.zip: 'a//b' is not a proper file name"),
-        ("./a", "flu.zip: './a' is not a proper file name"),
-        ("a\tb", "flu.zip: 'a\\tb' is not a proper file name"),
-        ("a" * 300, "is too long a name"),
-        ("a/" * 30 + "b", "is too long a name"),
-        ("EXPERIMENT.yaml", "flu.zip: 'EXPERIMENT.yaml' is there twice (upper and lower case count as the same)"),
-        ("experiment.yaml/a", "flu.zip: 'experiment.yaml/a' lies in a folder that is a file as well"),
+        ("a\\b", "flu.zip: 'a\\\\b' is a Windows path"),
+        ("C:a", "flu.zip: 'C:a' is a Windows path"),
+        ("a//b", "flu.zip: 'a//b' is not a valid file name"),
+        ("./a", "flu.zip: './a' is not a valid file name"),
+        ("a\tb", "flu.zip: 'a\\tb' is not a valid file name"),
+        ("a" * 300, "is too long"),
+        ("a/" * 30 + "b", "is too long"),
+        ("EXPERIMENT.yaml", "flu.zip: 'EXPERIMENT.yaml' is in the bundle twice (upper and lower case count as equal)"),
+        ("experiment.yaml/a", "flu.zip: 'experiment.yaml/a' is in a folder that is also a file"),
     ],
 )
-def test_a_name_that_could_do_harm_is_refused(name, expected):
-    """Wherever the bundle is unpacked."""
+def test_a_harmful_name_is_refused(name, expected):
+    """One that is harmful on any system on which the bundle may be unpacked."""
     found = problems(zipped((name, b"")))
 
     assert len(found) == 1
@@ -141,9 +141,9 @@ def test_a_name_that_could_do_harm_is_refused(name, expected):
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_a_name_that_is_there_twice_is_refused():
-    """Which of the two would it be?"""
+    """Only one of the two could be unpacked."""
     assert problems(zipped(("a", b"1"), ("a", b"2"))) == [
-        "flu.zip: 'a' is there twice (upper and lower case count as the same)"
+        "flu.zip: 'a' is in the bundle twice (upper and lower case count as equal)"
     ]
 
 
@@ -156,12 +156,12 @@ def test_a_name_that_is_there_twice_is_refused():
     ],
 )
 def test_links_and_devices_are_refused(mode, expected):
-    """They lead elsewhere."""
+    """They could lead out of the folder."""
     assert problems(zipped((entry("a", mode), b"/etc/passwd"))) == [expected]
 
 
 def test_an_encrypted_member_is_refused():
-    """Nobody is there to type a password."""
+    """There is no one to enter a password."""
     data = bytearray(zipped(("a", b"x")))
     data[data.rindex(b"PK\x01\x02") + 8] |= 1
 
@@ -169,26 +169,29 @@ def test_an_encrypted_member_is_refused():
 
 
 def test_an_uncommon_compression_is_refused():
-    """What every zip tool writes is enough."""
+    """Only the method that every zip tool writes is allowed."""
     assert problems(zipped(("a", b"x"), compression=ZIP_BZIP2))[1] == (
-        "flu.zip: 'a' is compressed in a way that is not read here (only 'deflate' is)"
+        "flu.zip: 'a' uses a compression method other than 'deflate'"
     )
 
 
 def test_a_bundle_that_would_unpack_to_too_much_is_refused():
-    """By what it says of itself."""
+    """By the sizes that it states."""
     data = zipped(("a", b"0" * 10_000))
 
     assert problems(data, max_unpacked=5000) == [
-        f"flu.zip: the bundle would unpack to {10_000 + len(EXPERIMENT)} bytes, at most 5000 are allowed"
+        f"flu.zip: the bundle would unpack to {10_000 + len(EXPERIMENT)} bytes; at most 5000 are allowed"
     ]
 
 
-def test_a_bundle_with_too_many_members_is_refused():
-    """A directory is read into memory."""
-    data = zipped(*((f"f{n}", b"") for n in range(rules.MAX_MEMBERS)))
+def test_a_bundle_with_too_many_members_is_refused(monkeypatch):
+    """Its directory is read into memory."""
+    monkeypatch.setattr(rules, "MAX_MEMBERS", 3)
 
-    assert problems(data) == ["flu.zip: the bundle has 10001 entries, at most 10000 are read"]
+    assert problems(zipped(*((f"f{n}", b"") for n in range(3)))) == [
+        "flu.zip: the bundle has 4 entries; at most 3 are allowed"
+    ]
+    assert opened(zipped(("f0", b""), ("f1", b"")))
 
 
 def test_all_broken_rules_come_at_once():
@@ -197,7 +200,7 @@ def test_all_broken_rules_come_at_once():
 
 
 def test_a_bundle_without_an_experiment_is_refused():
-    """Also with a hint at the usual mistake."""
+    """With a hint at the usual mistake."""
     stream = io.BytesIO()
     with ZipFile(stream, "w") as archive:
         archive.writestr("flu/experiment.yaml", EXPERIMENT)
@@ -206,7 +209,7 @@ def test_a_bundle_without_an_experiment_is_refused():
     assert problems(stream.getvalue()) == [
         (
             "flu.zip: the bundle has no experiment.yaml at its top "
-            "(it is in 'flu/experiment.yaml': zip the files, not the folder around them)"
+            "(it is in 'flu/experiment.yaml'; zip the files, not their folder)"
         )
     ]
 
@@ -219,19 +222,19 @@ def test_a_bundle_with_two_experiments_is_refused():
 
 
 def test_an_experiment_that_is_too_large_is_not_read():
-    """The bound of a lone file holds in a bundle too."""
+    """The limit is the same as without a bundle."""
     stream = io.BytesIO()
     with ZipFile(stream, "w", ZIP_DEFLATED) as archive:
         archive.writestr("experiment.yaml", b"#" * 2_000_000)
     data = stream.getvalue()
 
-    with pytest.raises(BadInput, match=r"flu.zip: experiment.yaml has 2000000 bytes, at most 1048576 are read"):
+    with pytest.raises(BadInput, match=r"flu.zip: experiment.yaml has 2000000 bytes, at most 1048576 are allowed"):
         opened(data)
 
 
 @pytest.mark.parametrize("data", [b"", b"not a zip", b"PK\x05\x06", zipped(("a", b"x" * 1000))[:-30]])
-def test_what_is_no_zip_is_refused_with_one_problem(data):
-    """Empty, other, or cut short."""
+def test_data_that_are_not_a_zip_are_refused_with_one_problem(data):
+    """Empty, something else, or truncated."""
     found = problems(data)
 
     assert len(found) == 1
@@ -239,15 +242,15 @@ def test_what_is_no_zip_is_refused_with_one_problem(data):
 
 
 def test_a_directory_that_claims_any_length_is_not_read():
-    """Its end record says how long it is."""
-    data = b"\0" * 30_000_000 + struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, 30_000_000, 0, 0)
+    """The zip's end record states its length."""
+    data = b"\0" * 12_000_000 + struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, 12_000_000, 0, 0)
 
     with pytest.raises(BadInput, match="the directory is too large"):
         opened(data)
 
 
 def test_a_member_that_lies_about_its_size_is_refused_while_it_is_read():
-    """Never more is unpacked than the directory says."""
+    """Never more is unpacked than the directory states."""
     data = bytearray(zipped(("a", b"0" * 50_000)))
     start = data.rindex(b"PK\x01\x02")
     data[start + 24 : start + 28] = struct.pack("<L", 10)
@@ -263,10 +266,10 @@ def test_a_member_that_lies_about_its_size_is_refused_while_it_is_read():
     assert found["a"] <= 10
 
 
-@settings(deadline=None)
+@settings(max_examples=50)
 @given(st.data())
 def test_any_damage_is_bad_input_or_harmless(data):
-    """Never another exception, whichever bytes are changed."""
+    """Never another exception, whatever bytes are changed."""
     whole = bytearray(zipped(("data/cases.csv", CASES)))
     for _ in range(data.draw(st.integers(1, 4))):
         whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))

@@ -1,4 +1,4 @@
-"""The sections of a forecast: what they must agree on, and that each disagreement is told at its place."""
+"""The sections of a forecast: what they must agree on, each conflict reported at its position."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ REMOVED = object()
 
 
 def read(changes: dict[str, object]) -> Experiment:
-    """The experiment with other values at some dotted paths; JSON is YAML, so its lines can be told."""
+    """The experiment with other values at some dotted paths; as JSON, which is YAML and so has lines."""
     document = copy.deepcopy(FORECAST)
     for path, value in changes.items():
         *parents, last = path.split(".")
@@ -61,7 +61,7 @@ def test_a_forecast_leaves_out_the_dates_that_follow_from_others():
         ),
         (
             {"outputs": {}},
-            "model.projection: say how far the projection goes (such as simulation: {end_date: 2026-12-19})",
+            "model.projection: the projection has no end (for example simulation: {end_date: 2026-12-19})",
         ),
         (
             {"outputs": {}, "model.projection": {"simulation": {"end_date": "2026-11-21"}}},
@@ -69,11 +69,11 @@ def test_a_forecast_leaves_out_the_dates_that_follow_from_others():
         ),
         (
             {"model.projection": {"simulation": {"start_date": "2026-11-22"}}},
-            "model.projection.simulation.start_date: a projection from data goes on where the accepted simulations end",
+            "model.projection.simulation.start_date: a projection continues the accepted simulations",
         ),
         (
             {"model.projection": {"simulation": {"end_date": "2026-12-12"}}},
-            "outputs.hub: the projection ends on 2026-12-12, and the hub's last week ends on 2026-12-19",
+            "outputs.hub: the projection ends on 2026-12-12, before the hub's last week ends on 2026-12-19",
         ),
         (
             {"model.projection": {"parameters": {"transmission_rate": 0.2}}},
@@ -85,20 +85,23 @@ def test_a_forecast_leaves_out_the_dates_that_follow_from_others():
         ),
         ({"scenarios.masks": {"interventions": {}}}, "scenarios.masks.interventions: expected a list, got keys and"),
         ({"scenarios.masks": {"parameters": []}}, "scenarios.masks.parameters: expected keys and values, got a list"),
-        ({"data.location_column": None}, "data.location_column: a file without a column of locations is for one"),
-        ({"data.names": {"a": "US-MA"}}, "data.names.a: this is no population of the experiment (there is A, B)"),
+        (
+            {"data.location_column": None},
+            "data.location_column: without a column of locations a file has one location, and there are 2",
+        ),
+        ({"data.names": {"a": "US-MA"}}, "data.names.a: this is not a population of the experiment (there is A, B)"),
         (
             {"outputs.hub.reference_date": "2026-11-14"},
             "outputs.hub.reference_date: the fitting window ends on 2026-11-21, after the reference date",
         ),
         (
             {"model.calibration.target_variable": "Hospitalized_total"},
-            "model.calibration.target_variable: the hub counts admissions of a week, and 'Hospitalized_total' is no",
+            "model.calibration.target_variable: the hub counts admissions in a week, and 'Hospitalized_total' is not a",
         ),
-        ({"outputs.hub.scenario": None}, "outputs.hub: say which of the scenarios the hub gets (scenario: usual)"),
+        ({"outputs.hub.scenario": None}, "outputs.hub: choose the scenario to submit (scenario: usual)"),
         ({"outputs.hub.scenario": "usul"}, "outputs.hub.scenario: there is no scenario 'usul' (did you mean 'usual'?)"),
-        ({"data.period": "day"}, "outputs.hub: the hub's forecasts are weekly, and so must the data be"),
-        ({"tasks.grid": {"parameters.x": [1, 2]}}, "outputs.hub: a hub file has one forecast a location"),
+        ({"data.period": "day"}, "outputs.hub: the hub's forecasts are weekly, so the data must be too"),
+        ({"tasks.grid": {"parameters.x": [1, 2]}}, "outputs.hub: a hub file has one forecast per location"),
     ],
 )
 def test_sections_that_contradict_each_other_are_refused(changes, expected):

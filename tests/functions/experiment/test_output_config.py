@@ -1,4 +1,4 @@
-"""Another configuration of the outputs: what it may say, and where its problems stand."""
+"""A new configuration of the outputs: what it may contain, and where its problems are reported."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def problem_with(text: bytes, experiment: Experiment) -> str:
 
 
 def test_other_outputs_take_the_place_of_the_experiments_own():
-    """Whole: what they leave out has its default, not what the experiment said."""
+    """As a whole: a key that is left out has its default, not the experiment's value."""
     config = read_output_config(b"outputs: {quantiles: [0.1, 0.9]}", "more.yaml", the_experiment())
 
     outputs = with_output_config(the_experiment(), config).outputs
@@ -40,7 +40,7 @@ def test_other_outputs_take_the_place_of_the_experiments_own():
 
 
 def test_the_suite_epymodelingsuite_takes_its_own_file():
-    """It begins with ``output:``, as everywhere in that suite."""
+    """It begins with ``output:``, as that package requires."""
     config = read_output_config(b"output: {posteriors: true}", "more.yaml", the_experiment(OF_EPYMODELINGSUITE))
 
     section = with_output_config(the_experiment(OF_EPYMODELINGSUITE), config).config
@@ -50,7 +50,7 @@ def test_the_suite_epymodelingsuite_takes_its_own_file():
 
 
 def test_outputs_without_the_hub_file_keep_the_end_that_it_implied():
-    """The projection was made; nobody has to say again how far it goes."""
+    """The projection has been computed; its end need not be given again."""
     config = read_output_config(b"outputs: {quantiles: [0.5]}", "more.yaml", the_experiment(OF_A_HUB))
 
     found = with_output_config(the_experiment(OF_A_HUB), config)
@@ -61,7 +61,7 @@ def test_outputs_without_the_hub_file_keep_the_end_that_it_implied():
 
 
 def test_a_later_hub_file_needs_a_longer_projection():
-    """What was not projected cannot be published; an earlier one has all its weeks."""
+    """Weeks that were not projected cannot be published; an earlier hub file has all its weeks."""
     later, earlier = b"outputs: {hub: {reference_date: 2026-12-05}}", b"outputs: {hub: {reference_date: 2026-11-21}}"
 
     assert "the projection ends on 2026-12-19" in problem_with(later, the_experiment(OF_A_HUB))
@@ -77,7 +77,7 @@ def test_no_configuration_leaves_the_experiment_as_it_is():
     [
         (b"outputs: {quantiles: [2]}", "more.yaml:1:23: outputs.quantiles[0]: "),
         (b"outputs:\n  quantils: [0.5]", "more.yaml:2:3: 'quantils' is not a key of 'outputs' (did you mean"),
-        (b"outputs: [1]", "more.yaml:1: expected keys and values below 'outputs', got a list"),
+        (b"outputs: [1]", "more.yaml:1: expected keys and values under 'outputs', got a list"),
         (b"output: {}", "more.yaml:1:1: 'output' is not a key of the output configuration"),
         (b"model: {}", "more.yaml:1:1: 'model' is not a key of the output configuration"),
         (b"outputs: {hub: {reference_date: 2026-11-28}}", "more.yaml:1:16: outputs.hub: a hub file needs 'data'"),
@@ -85,11 +85,11 @@ def test_no_configuration_leaves_the_experiment_as_it_is():
     ],
 )
 def test_each_mistake_is_refused_at_its_line_and_column(text: bytes, expected: str):
-    """The same words as for an experiment."""
+    """With the same messages as in an experiment."""
     assert problem_with(text, the_experiment()).startswith(expected)
 
 
 def test_a_kick_without_a_file_gets_the_problem_without_a_line():
-    """It came as JSON."""
+    """Its configuration is JSON."""
     with pytest.raises(BadInput, match=r"the output configuration: outputs\.formats: expected at least one"):
         with_output_config(the_experiment(), {"outputs": {"formats": []}})

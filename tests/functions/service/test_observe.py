@@ -15,7 +15,7 @@ from epydrop.formats import names
 from epydrop.formats.names import Stage, parse_job_id
 from epydrop.formats.serialization import to_json
 from epydrop.formats.stage_records import Complete
-from epydrop.stores.urls import open_object_store
+from epydrop.stores import open_store
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def end_with(here: Scene, name: str, data: bytes, state: JobState = JobState.SUC
     """The job ends after leaving these bytes as its product."""
     job = here.job()
     here.jobs.finish(job, {} if state is JobState.SUCCEEDED else {0: 1})
-    open_object_store(here.run().run_url).write(name, data)
+    open_store(here.run().run_url).write(name, data)
     here.reconcile(JobChanged(parse_job_id(job.spec.job_id), state))
 
 
@@ -108,7 +108,7 @@ def test_an_error_record_that_cannot_be_read_hides_no_other(here: Scene) -> None
     here.end_job(tasks=4)
     job = here.job()
     here.jobs.finish(job, {0: 1, 2: 1, 3: 1})
-    store = open_object_store(here.run().run_url)
+    store = open_store(here.run().run_url)
     store.write(names.error_name(Stage.RUNNER, 1, 2, 0), b"{")
 
     here.reconcile(JobChanged(parse_job_id(job.spec.job_id), JobState.FAILED))
@@ -121,7 +121,7 @@ def test_an_error_record_that_cannot_be_read_hides_no_other(here: Scene) -> None
 def test_orders_that_cannot_be_read_are_passed_over(here: Scene) -> None:
     """Those of a newer version, left by a call that died: the next number is taken."""
     here.reconcile(here.drop())
-    store = open_object_store(here.run().run_url)
+    store = open_store(here.run().run_url)
     store.write(names.orders_name(Stage.RUNNER, 1), json.dumps({"format": 99}).encode())
 
     here.end_job()

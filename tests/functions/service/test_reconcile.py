@@ -31,7 +31,7 @@ from epydrop.formats.index_set import IndexSet
 from epydrop.formats.names import Stage, parse_job_id
 from epydrop.formats.orders import Orders
 from epydrop.formats.serialization import from_json, to_json
-from epydrop.stores.urls import open_object_store
+from epydrop.stores import open_store
 from epydrop_workstation.local.run_store import SqliteRunStore
 
 
@@ -60,7 +60,7 @@ def test_a_run_keeps_the_file_as_dropped_and_the_experiment_with_its_seed(here: 
     """Omitted, the seed follows from the run id and is written down."""
     here.reconcile(here.drop())
 
-    store = open_object_store(here.run().run_url)
+    store = open_store(here.run().run_url)
     assert store.read("dropped/flu.yaml") == EXPERIMENT
     assert b"seed: " in store.read("experiment.yaml")
 
@@ -71,7 +71,7 @@ def test_a_rejected_file_is_kept_and_every_problem_told_with_its_line(here: Scen
 
     run = here.run()
     assert (run.phase, run.unsettled, here.jobs.jobs) == (Phase.REJECTED, False, {})
-    assert open_object_store(run.run_url).stat("dropped/flu.yaml") is not None
+    assert open_store(run.run_url).stat("dropped/flu.yaml") is not None
     assert "flu.yaml:2:1: 'modle' is not a key of an experiment (did you mean 'model'?)" in here.reply("md").decode()
     assert len(json.loads(here.reply())["problems"]) == len(run.problems) > 1
 
@@ -106,7 +106,7 @@ def test_orders_that_lie_there_bind_whoever_acts_for_the_same_kick(here: Scene) 
     """A call died between writing them and saving the attempt."""
     here.reconcile(here.drop())
     run = here.run()
-    store = open_object_store(run.run_url)
+    store = open_store(run.run_url)
     left_behind = replace(run.current.orders, stage=Stage.RUNNER, indices=IndexSet.below(3), parallelism=7)
     store.write(names.orders_name(Stage.RUNNER, 1), to_json(left_behind))
 
@@ -123,7 +123,7 @@ def test_orders_of_another_kick_are_left_alone(here: Scene) -> None:
     here.end_job({0: 1})
     run = here.run()
     assert run.phase is Phase.FAILED
-    store = open_object_store(run.run_url)
+    store = open_store(run.run_url)
     store.write(names.orders_name(Stage.RUNNER, 2), to_json(replace(run.current.orders, attempt=2)))
     here.clock += timedelta(seconds=5)
 
@@ -168,7 +168,7 @@ def test_a_job_that_is_refused_for_good_becomes_a_failed_run(here: Scene) -> Non
         def submit(self, spec: object) -> None:
             raise BadInput("no such machine type")
 
-    here.world = replace(here.world, jobs=Refusing(lambda: NOW, open_object_store))
+    here.world = replace(here.world, jobs=Refusing(lambda: NOW, open_store))
     here.reconcile(here.drop())
 
     assert here.run().phase is Phase.FAILED
@@ -184,7 +184,7 @@ class NotAllowed(ScriptedJobs):
 
 def test_a_job_that_may_not_be_submitted_is_tried_again_for_a_while(here: Scene) -> None:
     """A new role takes minutes to hold."""
-    here.world = replace(here.world, jobs=NotAllowed(lambda: NOW, open_object_store))
+    here.world = replace(here.world, jobs=NotAllowed(lambda: NOW, open_store))
 
     with pytest.raises(ConfigurationError, match="denied"):
         here.reconcile(here.drop())
@@ -195,7 +195,7 @@ def test_a_job_that_may_not_be_submitted_is_tried_again_for_a_while(here: Scene)
 def test_a_job_that_may_never_be_submitted_becomes_a_failed_run(here: Scene) -> None:
     """Rather than one that nobody hears of again; a retry takes it up once the role is there."""
     allowed = here.world
-    here.world = replace(allowed, jobs=NotAllowed(lambda: NOW, open_object_store))
+    here.world = replace(allowed, jobs=NotAllowed(lambda: NOW, open_store))
     with pytest.raises(ConfigurationError):
         here.reconcile(here.drop())
     here.clock += GONE_AFTER
@@ -221,7 +221,7 @@ class Locked(NotAllowed):
 
 def test_a_job_service_that_lets_nobody_look_fails_the_run_too(here: Scene) -> None:
     """After the same while, and then the run is at rest: no sweep complains for ever."""
-    here.world = replace(here.world, jobs=Locked(lambda: NOW, open_object_store))
+    here.world = replace(here.world, jobs=Locked(lambda: NOW, open_store))
     with pytest.raises(ConfigurationError):
         here.reconcile(here.drop())
     here.clock += GONE_AFTER
@@ -243,7 +243,7 @@ class Busy(ScriptedJobs):
 
 def test_a_busy_job_service_keeps_nobody_waiting_for_the_reply(here: Scene) -> None:
     """The event comes again; that the file was accepted is told once, at once."""
-    here.world = replace(here.world, jobs=Busy(lambda: NOW, open_object_store))
+    here.world = replace(here.world, jobs=Busy(lambda: NOW, open_store))
     drop = here.drop()
 
     for _ in range(3):

@@ -45,8 +45,8 @@ from epydrop.formats.names import Stage, parse_job_id, run_id_of
 from epydrop.service.reconcile import reconcile
 from epydrop.service.world import World
 from epydrop.settings import Settings
+from epydrop.stores import open_store
 from epydrop.stores.folder import FileObjectStore
-from epydrop.stores.urls import open_object_store
 from epydrop_workstation.local.database import Database
 from epydrop_workstation.local.run_store import SqliteRunStore
 
@@ -100,7 +100,7 @@ class RunsUnderTrouble(RuleBasedStateMachine):
         self.run_ids: list[str] = []
         self.trigger = FileObjectStore(self.folder / "trigger")
         self.runs = SqliteRunStore(Database(self.folder))
-        self.jobs = ScriptedJobs(lambda: self.clock, open_object_store)
+        self.jobs = ScriptedJobs(lambda: self.clock, open_store)
         self.messages = Messages()
 
         def wrapped(port: object) -> Interruptible:
@@ -112,7 +112,7 @@ class RunsUnderTrouble(RuleBasedStateMachine):
             trigger=wrapped(self.trigger),
             jobs=wrapped(self.jobs),
             publisher=wrapped(self.messages),
-            open_store=lambda url: wrapped(open_object_store(url)),
+            open_store=lambda url: wrapped(open_store(url)),
             now=lambda: self.clock,
             sleep=self._sleep,
         )
@@ -358,7 +358,7 @@ class RunsUnderTrouble(RuleBasedStateMachine):
         assert run.told == run.news
         assert self.messages.told, "nobody was told"
         if run.phase is Phase.SUCCEEDED:
-            store = open_object_store(run.run_url)
+            store = open_store(run.run_url)
             assert store.stat(f"{run.outputs}complete.json") is not None
             assert len(run.missing) <= (1 - run.plan.min_success) * run.tasks
         if run.phase is Phase.REJECTED:

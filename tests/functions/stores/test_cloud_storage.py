@@ -1,4 +1,4 @@
-"""The object store on Cloud Storage keeps the contract, as far as fake-gcs-server can tell, and has its own errors."""
+"""The Cloud Storage adapter: the contract on fake-gcs-server, and how Google's errors are translated."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from google.cloud.storage import Client
 from support import emulators
 
 from epydrop.errors import ConfigurationError, NotFound, RetryableError
+from epydrop.stores import cloud_storage, open_store
 from epydrop.stores.cloud_storage import CHUNK, GcsObjectStore, storage_client
-from epydrop.stores.urls import open_object_store
 
 BUCKETS = itertools.count(1)
 
@@ -49,11 +49,12 @@ def other(storage):
 
 
 class TestGcsObjectStore(ObjectStoreContract):
-    """The contract, with the plain library behind the store's back; the store is a folder of the bucket."""
+    """The contract on a folder of a bucket; Google's library bypasses the store."""
 
     @pytest.fixture(autouse=True)
-    def _raw(self, bucket):
+    def _raw(self, bucket, monkeypatch):
         self._bucket = bucket
+        monkeypatch.setattr(cloud_storage, "PAGE", 10)  # so that a long list needs few objects
 
     def raw_write(self, name, data):
         self._bucket.blob(f"some/folder/{name}").upload_from_string(data)
@@ -70,27 +71,27 @@ def test_the_url_opens_the_same_store(store):
     store.write("x", b"1")
 
     assert store.url.endswith("/some/folder/")
-    assert open_object_store(store.url).read("x") == b"1"
+    assert open_store(store.url).read("x") == b"1"
     bucket = store.url.removesuffix("some/folder/")
-    assert open_object_store(bucket).read("some/folder/x") == b"1"
+    assert open_store(bucket).read("some/folder/x") == b"1"
 
 
 @pytest.mark.parametrize("url", ["gs:///x/", "gs://bucket/x", "gs://bucket", "gs://bucket/x/?y", "s3://bucket/"])
 def test_other_urls_are_refused(url):
-    """By a message that says what is expected."""
+    """The message says what is expected."""
     with pytest.raises(ConfigurationError, match="expected gs://BUCKET/prefix/ or file:///folder/"):
-        open_object_store(url)
+        open_store(url)
 
 
-def test_what_lies_beside_the_folder_is_not_in_it(store, bucket):
-    """Not even under a name that begins alike."""
+def test_objects_outside_the_folder_are_not_listed(store, bucket):
+    """Not even those whose names begin like the folder's."""
     bucket.blob("some/folder-2/x").upload_from_string(b"")
     bucket.blob("some").upload_from_string(b"")
 
     assert list(store.list()) == []
 
 
-def test_the_folders_that_the_console_makes_are_passed_over(store, bucket):
+def test_folder_placeholders_of_the_console_are_left_out(store, bucket):
     """They are empty objects whose names end in '/'."""
     bucket.blob("some/folder/a/").upload_from_string(b"")
     bucket.blob("some/folder/a//b").upload_from_string(b"")
@@ -99,8 +100,8 @@ def test_the_folders_that_the_console_makes_are_passed_over(store, bucket):
     assert [info.name for info in store.list()] == ["a/c"]
 
 
-def test_a_stream_longer_than_memory_should_hold_comes_through(store):
-    """In pieces, both ways; the sum is verified by the library."""
+def test_a_stream_longer_than_a_chunk_is_stored_whole(store):
+    """Written and read in chunks; the library verifies the checksum."""
     data = bytes(range(256)) * 4096  # 1 MiB
 
     with store.open_write("big") as stream:
@@ -114,14 +115,14 @@ def test_a_stream_longer_than_memory_should_hold_comes_through(store):
         assert stream.read() == data[5:]
 
 
-def test_an_object_that_is_replaced_while_it_is_read_is_read_again_from_the_start(store):
-    """Never half of one and half of another."""
+def test_replacing_an_object_while_it_is_read_makes_the_read_retryable(store):
+    """A reader never gets parts of two generations."""
     store.write("a", b"x" * (CHUNK + 10))
 
     with store.open_read("a") as stream:
         assert stream.read(1) == b"x"
         store.write("a", b"y" * (CHUNK + 10))
-        with pytest.raises(RetryableError, match="replaced while it was read"):
+        with pytest.raises(RetryableError, match="replaced while it was being read"):
             stream.read()
 
 
@@ -135,15 +136,15 @@ def test_an_object_that_is_replaced_while_it_is_read_is_read_again_from_the_star
         ("result_00000.pkl.zst", "application/octet-stream"),
     ],
 )
-def test_a_browser_is_told_what_an_object_is(store, bucket, name, kind):
-    """A compressed table is no text, whatever its name begins with."""
+def test_each_object_has_a_content_type_for_browsers(store, bucket, name, kind):
+    """Compressed tables are downloaded, not shown as text."""
     store.write(name, b"")
 
     assert bucket.get_blob(f"some/folder/{name}").content_type == kind
 
 
-def test_a_bucket_that_is_not_there_is_named(storage):
-    """Reading finds nothing; writing and listing say what must be mended."""
+def test_a_missing_bucket_is_named(storage):
+    """Reads find nothing; writing and listing report the missing bucket."""
     store = GcsObjectStore(storage, "no-such-bucket")
 
     assert store.stat("a") is None
@@ -156,7 +157,7 @@ def test_a_bucket_that_is_not_there_is_named(storage):
 
 
 class Answer(BaseHTTPRequestHandler):
-    """A server that answers every request alike."""
+    """A server that gives every request the same response."""
 
     status = 200
     body = b"{}"
@@ -179,11 +180,11 @@ class Answer(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def answering():
-    """Makes stores in front of a server that answers as told."""
+    """Makes a store whose server gives every request the same response."""
     servers = []
 
     def make(status, body=b"{}", *headers):
-        handler = type("Told", (Answer,), {"status": status, "body": body, "headers_sent": headers})
+        handler = type("Fixed", (Answer,), {"status": status, "body": body, "headers_sent": headers})
         servers.append(HTTPServer(("127.0.0.1", 0), handler))
         Thread(target=servers[-1].serve_forever, args=(0.02,), daemon=True).start()
         endpoint = {"api_endpoint": f"http://127.0.0.1:{servers[-1].server_port}"}
@@ -196,8 +197,8 @@ def answering():
         server.server_close()
 
 
-def test_what_is_not_allowed_must_be_mended_by_somebody(answering):
-    """The message is Google's, and names the object."""
+def test_a_missing_permission_is_a_configuration_error(answering):
+    """With Google's message and the name of the object."""
     body = json.dumps({"error": {"code": 403, "message": "no storage.objects.create access"}}).encode()
     store = answering(403, body)
 
@@ -206,16 +207,16 @@ def test_what_is_not_allowed_must_be_mended_by_somebody(answering):
             attempt()
 
 
-def test_bytes_that_were_altered_on_their_way_are_not_taken(answering):
-    """The checksum of the answer is not that of the object."""
+def test_a_corrupt_download_is_retryable(answering):
+    """The checksum does not match."""
     store = answering(200, b"altered", ("X-Goog-Hash", "crc32c=AAAAAA=="))
 
     with pytest.raises(RetryableError, match="gs://bucket/a"):
         store.read("a")
 
 
-def test_a_server_that_cannot_be_reached_is_asked_again_later(monkeypatch, storage):
-    """After the library gave up."""
+def test_an_unreachable_server_is_retryable(monkeypatch, storage):
+    """After the library's own retries."""
 
     def refuse(*_args, **_kwargs):
         raise requests.ReadTimeout("no answer in 60 s")

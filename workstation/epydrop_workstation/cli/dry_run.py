@@ -14,7 +14,7 @@ from epydrop.formats import names
 from epydrop.formats.names import Stage
 from epydrop.formats.serialization import from_json
 from epydrop.formats.stage_records import Manifest
-from epydrop.stores.urls import open_object_store
+from epydrop.stores import open_store
 from epydrop_workstation.local.wiring import local_machine
 
 
@@ -59,7 +59,7 @@ def _verdict(run: Run) -> Trial:
         raise BadInput(*(Problem(text) for text in run.problems))
     if run.phase is not Phase.RUNNER:
         raise EpydropError(f"the experiment could not be tried: {run.reason}")
-    store = open_object_store(run.run_url)
+    store = open_store(run.run_url)
     resolved = read_experiment(store.read(names.RESOLVED_EXPERIMENT), names.RESOLVED_EXPERIMENT, run.exp_id)
     name = names.manifest_name(run.inputs)
     return Trial(resolved, from_json(Manifest, store.read(name), name))

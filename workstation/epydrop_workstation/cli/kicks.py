@@ -13,7 +13,7 @@ from epydrop.experiment import read_experiment
 from epydrop.experiment.output_config import read_output_config
 from epydrop.formats.names import RESOLVED_EXPERIMENT, Stage
 from epydrop.service.ports import Stored
-from epydrop.stores.urls import open_object_store
+from epydrop.stores import open_store
 from epydrop_workstation.cli.follow import follow
 from epydrop_workstation.cli.options import DEFAULT_ROOT, AsJson, Parallelism, Root, RunId
 from epydrop_workstation.cli.run_lookup import find_run
@@ -95,7 +95,7 @@ def rerun_output(
 
 
 def _read_config(file: Path, run: Run) -> dict[str, Any]:
-    store = open_object_store(run.run_url)
+    store = open_store(run.run_url)
     experiment = read_experiment(store.read(RESOLVED_EXPERIMENT), RESOLVED_EXPERIMENT, run.exp_id)
     try:
         text = file.read_bytes()

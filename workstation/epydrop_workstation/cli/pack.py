@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from epydrop.errors import ConfigurationError
-from epydrop.experiment.bundle.pack import pack as packed
 from epydrop_workstation.cli.options import Packable, Settings
+from epydrop_workstation.packing import pack as packed
 
 
 def pack(

@@ -9,12 +9,12 @@ from typing import Annotated
 
 import typer
 
-from epydrop.experiment.bundle.pack import pack
 from epydrop_workstation.cli.dry_run import Trial, tell_trial, trial_of
 from epydrop_workstation.cli.follow import follow
 from epydrop_workstation.cli.options import DEFAULT_ROOT, AsJson, Packable, Parallelism, Root, Settings
 from epydrop_workstation.local.local_cloud import Machine
 from epydrop_workstation.local.wiring import local_machine
+from epydrop_workstation.packing import pack
 
 
 def run(

@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from epydrop.errors import BadInput, ExitCode
-from epydrop.experiment.bundle.pack import pack
 from epydrop_workstation.cli.dry_run import trial_of
 from epydrop_workstation.cli.options import AsJson, Settings
+from epydrop_workstation.packing import pack
 
 
 def validate(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from epydrop.errors import ConfigurationError
-from epydrop.experiment.schema import RUNNER_FAMILY
+from epydrop.experiment.sections.run import RUNNER_FAMILY
 from epydrop_workstation.deployment.grants import Grant, expected_grants
 
 AT_ONCE = 8

@@ -46,7 +46,7 @@ class Machine:
         name = names.EXPERIMENTS + file_name
         there = self.trigger.stat(name)
         if there is not None and self.runs.load(_run_id(there)) is None and self.trigger.read(name) == data:
-            self.trigger.announce(name)
+            self.trigger.notify_again(name)
             return _run_id(there)
         return _run_id(self.trigger.write(name, data))
 

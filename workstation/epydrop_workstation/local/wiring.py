@@ -17,9 +17,10 @@ from epydrop.errors import ConfigurationError
 from epydrop.formats.names import LOCAL_STATE
 from epydrop.service.world import World
 from epydrop.settings import read_settings
+from epydrop.stores import open_store
 from epydrop.stores.folder import FileObjectStore
-from epydrop.stores.urls import open_object_store
 from epydrop_workstation.local.database import Database
+from epydrop_workstation.local.envelopes import finalize_envelope
 from epydrop_workstation.local.event_queue import Mischief, SqliteEventQueue
 from epydrop_workstation.local.job_service import LocalJobService
 from epydrop_workstation.local.local_cloud import TRIGGER_BUCKET, Machine
@@ -56,7 +57,9 @@ def local_machine(
     )
     queue = SqliteEventQueue(database, mischief)
     runs = SqliteRunStore(database)
-    trigger = FileObjectStore(root / TRIGGER_BUCKET, emit=queue.put, bucket=TRIGGER_BUCKET)
+    trigger = FileObjectStore(
+        root / TRIGGER_BUCKET, on_created=lambda info, md5: queue.put(finalize_envelope(TRIGGER_BUCKET, info, md5))
+    )
     env = {name: str(Path(variables[name]).absolute()) for name in _PASSED_ON if variables.get(name)}
     env["EPYDROP_SIGNING_KEY"] = signing_keys(database.folder)
     builder_env = {name: variables[name] for name in _TO_BUILDERS if variables.get(name)}
@@ -68,7 +71,7 @@ def local_machine(
         trigger=trigger,
         jobs=jobs,
         publisher=QueuePublisher(queue, database.folder / "notifications.jsonl"),
-        open_store=open_object_store,
+        open_store=open_store,
         now=lambda: datetime.now(UTC),
         sleep=time.sleep,
     )

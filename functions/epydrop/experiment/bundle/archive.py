@@ -1,7 +1,7 @@
 """A bundle: a zip with ``experiment.yaml`` at its top and the data files that it refers to.
 
-``open_bundle`` reads the directory of the zip and the experiment file, nothing else; ``members`` reads everything, and
-believes no size that the zip states. Names, links and sizes are checked by both.
+``open_bundle`` reads the zip's directory and the experiment file, nothing else; ``members`` reads everything and trusts
+no size that the zip states. Both check names, file types and sizes.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from epydrop.errors import BadInput, Problem
-from epydrop.experiment.bundle.data_files import normal_name
 from epydrop.experiment.bundle.rules import MAX_UNPACKED, check_entries, experiment_name
+from epydrop.experiment.data_files import normal_name
 from epydrop.experiment.text.yaml_nodes import MAX_BYTES as MAX_EXPERIMENT_BYTES
 
 if TYPE_CHECKING:
     from zipfile import ZipFile, ZipInfo
 
-MAX_DIRECTORY = 8 * 1024**2  # room for as many entries as are read, with long names
+MAX_DIRECTORY = 8 * 1024**2  # bytes; enough for MAX_MEMBERS entries with long names
 
-_CHUNK = 64 * 1024  # each read may be a request over the network
+_CHUNK = 64 * 1024  # bytes; each read may be one request to Cloud Storage
+# What the zip module and its decompressors raise for damaged files, besides BadZipFile.
 _UNREADABLE = (
     EOFError,
     LookupError,
@@ -39,7 +40,7 @@ _UNREADABLE = (
 
 @dataclass(frozen=True)
 class Bundle:
-    """What is known of a bundle without unpacking it. ``sizes`` are the members' own claims, in bytes."""
+    """What a bundle's directory says, and its experiment file. ``sizes`` in bytes, as stated by the zip."""
 
     file: str
     experiment_name: str
@@ -47,12 +48,12 @@ class Bundle:
     sizes: dict[str, int]
 
     def why_missing(self, name: str) -> str:
-        """Why a data file cannot be had, or nothing when the bundle holds it."""
-        return "" if normal_name(name) in self.sizes else f"the bundle {self.file} holds no file '{name}'"
+        """Why a data file is not available, or '' if the bundle has it."""
+        return "" if normal_name(name) in self.sizes else f"the bundle {self.file} has no file '{name}'"
 
 
 class RangeReader(io.RawIOBase):
-    """A seekable stream over something that is read by ranges: ``read_range(start, end)`` gives the bytes between."""
+    """A seekable stream over ``read_range(start, end)``, which returns the bytes in between; ``size`` in bytes."""
 
     def __init__(self, read_range: Callable[[int, int], bytes], size: int) -> None:
         super().__init__()
@@ -61,15 +62,15 @@ class RangeReader(io.RawIOBase):
         self._position = 0
 
     def readable(self) -> bool:
-        """Yes."""
+        """Always True."""
         return True
 
     def seekable(self) -> bool:
-        """Yes."""
+        """Always True."""
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Moves; a place before the start raises what files raise, and what streams in memory raise."""
+        """Moves the position. Before the start it raises io.UnsupportedOperation, which the zip module expects."""
         start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
         if start + offset < 0:
             raise io.UnsupportedOperation(f"cannot seek to {start + offset}")
@@ -77,11 +78,11 @@ class RangeReader(io.RawIOBase):
         return self._position
 
     def tell(self) -> int:
-        """Where the next read begins."""
+        """The position of the next read."""
         return self._position
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """Reads up to the length of the buffer."""
+        """Reads up to the length of the buffer; returns the number of bytes."""
         end = min(self._position + len(buffer), self._size)
         data = self._read_range(self._position, end) if end > self._position else b""
         buffer[: len(data)] = data
@@ -90,12 +91,12 @@ class RangeReader(io.RawIOBase):
 
 
 class _Metered(RangeReader):
-    """A stream that gives only so many bytes: a directory may claim any length."""
+    """A stream that reads at most ``budget`` bytes: a zip may claim a directory of any length."""
 
-    def __init__(self, stream: BinaryIO, size: int, left: int) -> None:
+    def __init__(self, stream: BinaryIO, size: int, budget: int) -> None:
         super().__init__(self._read_metered, size)
         self._stream = stream
-        self._left = left
+        self._left = budget
 
     def _read_metered(self, start: int, end: int) -> bytes:
         self._left -= end - start
@@ -108,23 +109,24 @@ class _Metered(RangeReader):
 def open_bundle(stream: BinaryIO, size: int, file: str, *, max_unpacked: int = MAX_UNPACKED) -> Bundle:
     """The directory and the experiment file of a bundle of ``size`` bytes. Raises BadInput with all problems.
 
-    ``file`` names the bundle in problems.
+    ``file`` names the bundle in problems; ``max_unpacked`` in bytes.
     """
+    # Twice the experiment: it may be slightly larger compressed than plain, and reads are rounded up to chunks.
     with _zip(_Metered(stream, size, MAX_DIRECTORY + 2 * MAX_EXPERIMENT_BYTES), file) as archive:
         entries = check_entries(archive.infolist(), file, max_unpacked)
         name = experiment_name(entries, file)
         entry = next(one for one in entries if one.filename == name)
         if entry.file_size > MAX_EXPERIMENT_BYTES:
-            message = f"{name} has {entry.file_size} bytes, at most {MAX_EXPERIMENT_BYTES} are read"
+            message = f"{name} has {entry.file_size} bytes, at most {MAX_EXPERIMENT_BYTES} are allowed"
             raise BadInput(Problem(message, file))
         text = archive.read(entry)
     return Bundle(file, name, text, {one.filename: one.file_size for one in entries})
 
 
 def members(stream: BinaryIO, file: str, *, max_unpacked: int = MAX_UNPACKED) -> Iterator[tuple[str, BinaryIO]]:
-    """Every file in a bundle with its name, ``experiment.yaml`` too; read each stream before taking the next.
+    """Every file of a bundle with its name, including the experiment file. Read each stream before taking the next.
 
-    Raises BadInput, also from a stream's ``read``, when the bundle breaks a rule or holds more than it says.
+    Raises BadInput, also from a stream's ``read``, if the bundle breaks a rule or a file is larger than stated.
     """
     size = stream.seek(0, io.SEEK_END)
     with _zip(_Metered(stream, size, sys.maxsize), file) as archive:
@@ -136,7 +138,7 @@ def members(stream: BinaryIO, file: str, *, max_unpacked: int = MAX_UNPACKED) ->
 
 
 class _Member(io.RawIOBase):
-    """One unpacked file; the zip module itself ends it where its entry says, and compares the checksum there."""
+    """One unpacked file. The zip module ends it at the stated size and verifies the checksum there."""
 
     def __init__(self, unpacked: object, entry: ZipInfo, file: str) -> None:
         super().__init__()
@@ -148,7 +150,7 @@ class _Member(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        with _told_as_input(self._file, f"'{self._name}' in the bundle is damaged"):
+        with _damage_as_bad_input(self._file, f"'{self._name}' in the bundle is damaged"):
             data = self._unpacked.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
@@ -156,16 +158,17 @@ class _Member(io.RawIOBase):
 
 @contextmanager
 def _zip(stream: RangeReader, file: str) -> Iterator[ZipFile]:
-    from zipfile import ZipFile  # noqa: PLC0415 - most experiments come without a bundle
+    from zipfile import ZipFile  # noqa: PLC0415 - lazy: most experiments have no bundle
 
+    # The zip module reads a few bytes at a time, and looks for the directory from the end backwards.
     buffered = cast("BinaryIO", io.BufferedReader(stream, _CHUNK))
-    with _told_as_input(file, "this is not a zip file, or it is damaged"), ZipFile(buffered) as archive:
+    with _damage_as_bad_input(file, "this is not a zip file, or it is damaged"), ZipFile(buffered) as archive:
         yield archive
 
 
 @contextmanager
-def _told_as_input(file: str, message: str) -> Iterator[None]:
-    """What the zip module raises over a damaged file, as BadInput; failures of the store pass."""
+def _damage_as_bad_input(file: str, message: str) -> Iterator[None]:
+    """Raises the zip module's errors about a damaged file as BadInput; errors of the store pass through."""
     from zipfile import BadZipFile  # noqa: PLC0415 - see _zip
 
     try:

@@ -1,1 +1,1 @@
-"""YAML with its lines: where a value stands, what is wrong with it, and how it is written back."""
+"""YAML text to values with their lines and columns, problems at those positions, and values back to YAML."""

@@ -1,7 +1,7 @@
-"""What is wrong with an experiment, in the words of the people who write them.
+"""What is wrong with an experiment, in words for the people who write experiments.
 
-``refuse`` is how the schema's own checks say several things at once; ``problems_of`` turns all that pydantic found
-into problems with a line and a column.
+The schema's checks report several findings at once with ``refuse``; ``problems_of`` turns everything that pydantic
+collected into problems with a path, a line and a column.
 """
 
 from __future__ import annotations
@@ -13,21 +13,12 @@ from typing import NoReturn
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from epydrop.errors import Problem
-from epydrop.experiment.text.source import Path, Source, describe
-from epydrop.experiment.text.yaml_scalars import short
+from epydrop.errors import KeyPath, Problem
+from epydrop.experiment.text.source import Source, located
+from epydrop.experiment.text.wording import describe, short
 
-# Keys of the design that nothing acts on yet.
-_LATER: frozenset[Path] = frozenset(
-    {
-        ("max_cost_usd",),
-        ("deadline",),
-        ("run", "max_cost_usd"),
-        ("run", "deadline"),
-    }
-)
-
-_KINDS = {
+# The part of pydantic's error types before the first '_' -> what was expected.
+_EXPECTED = {
     "int": "a whole number",
     "float": "a number",
     "bool": "true or false",
@@ -38,6 +29,7 @@ _KINDS = {
     "date": "a date such as 2026-11-28",
 }
 
+# Pydantic's error type -> the name of the limit in its context, and the words for it.
 _LIMITS = {
     "greater_than_equal": ("ge", "at least"),
     "greater_than": ("gt", "more than"),
@@ -52,11 +44,11 @@ class Finding:
 
     message: str
     hint: str = ""
-    at: Path = ()
+    at: KeyPath = ()
 
 
 def refuse(findings: Iterable[Finding]) -> None:
-    """Raises all findings at once, for pydantic to collect; does nothing when there are none."""
+    """Raises all findings as one error for pydantic to collect; does nothing if there are none."""
     found = list(findings)
     if found:
         _raise(found)
@@ -67,27 +59,40 @@ def _raise(found: list[Finding]) -> NoReturn:
 
 
 def did_you_mean(word: str, known: Collection[str], *, alike: float = 0.6) -> str:
-    """A hint at the known word that is nearest, or nothing; ``alike`` from 0 to 1 is how near it must be."""
-    from difflib import get_close_matches  # noqa: PLC0415 - needed only for a mistake
+    """A hint at the most similar known word, or '' if no similarity reaches ``alike`` (0 to 1)."""
+    from difflib import get_close_matches  # noqa: PLC0415 - lazy: needed only for a mistake
 
     near = get_close_matches(word, known, n=1, cutoff=alike)
     return f"did you mean '{near[0]}'?" if near else ""
 
 
-def problems_of(error: ValidationError, source: Source, schema: type[BaseModel]) -> Iterator[Problem]:
-    """Each thing that is wrong, at its place in the file."""
+def problems_of(
+    error: ValidationError, source: Source, schema: type[BaseModel], planned: Collection[KeyPath]
+) -> Iterator[Problem]:
+    """Every mistake at its position in the file. ``planned``: keys of later versions, for a better message."""
     for details in error.errors(include_url=False):
         kind, path = details["type"], details["loc"]
         if kind == "findings":
             for finding in details["ctx"]["findings"]:
                 whole = (*path, *finding.at)
-                yield source.place(whole).problem(f"{_dotted(whole)}{finding.message}", finding.hint)
+                yield _problem(source, whole, f"{dotted(whole)}: {finding.message}", finding.hint)
         elif kind == "extra_forbidden":
-            yield _unknown_key(path, source, schema)
+            yield located(_unknown_key(path, schema, planned), source, at_key=True)
         elif kind == "missing":
-            yield source.key_place(path[:-1]).problem(f"{_section(path)}'{path[-1]}' is missing")
-        elif kind != "default_factory_not_called":  # follows from a problem that is told already
-            yield source.place(path).problem(f"{_dotted(path)}{_expected(details)}", _hint(details))
+            section = f"{dotted(path[:-1])}: " if path[:-1] else ""
+            yield _problem(source, path, f"{section}'{path[-1]}' is missing")
+        # A default that depends on another field is not computed if that field is wrong, which is reported anyway.
+        elif kind != "default_factory_not_called":
+            yield _problem(source, path, f"{dotted(path)}: {_expected(details)}", _hint(details))
+
+
+def dotted(path: KeyPath) -> str:
+    """A path as people write it: ``tasks.populations[2]``."""
+    return short("".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip("."))
+
+
+def _problem(source: Source, path: KeyPath, message: str, hint: str = "") -> Problem:
+    return located(Problem(message, hint=hint, path=path), source)
 
 
 def _expected(details: ErrorDetails) -> str:
@@ -97,8 +102,8 @@ def _expected(details: ErrorDetails) -> str:
         name, words = _LIMITS[kind]
         limit = details["ctx"][name]
         return f"expected {words} {limit if isinstance(limit, int) else format(limit, 'g')}, got {got}"
-    known = _KINDS.get(kind.partition("_")[0])
-    return f"expected {known}, got {got}" if known else f"{details['msg']}, got {got}"
+    expected = _EXPECTED.get(kind.partition("_")[0])
+    return f"expected {expected}, got {got}" if expected else f"{details['msg']}, got {got}"
 
 
 def _hint(details: ErrorDetails) -> str:
@@ -106,31 +111,23 @@ def _hint(details: ErrorDetails) -> str:
     return "put it in quotes" if details["type"].startswith("string") and is_number else ""
 
 
-def _unknown_key(path: Path, source: Source, schema: type[BaseModel]) -> Problem:
-    place, key = source.key_place(path), short(str(path[-1]))
-    if path in _LATER:
-        return place.problem(f"'{'.'.join(map(str, path))}' is not supported by this version")
-    parent = f"'{'.'.join(map(str, path[:-1]))}'" if path[:-1] else "an experiment"
-    return place.problem(f"'{key}' is not a key of {parent}", did_you_mean(key, _keys(path[:-1], schema)))
+def _unknown_key(path: KeyPath, schema: type[BaseModel], planned: Collection[KeyPath]) -> Problem:
+    key = short(str(path[-1]))
+    if path in planned:
+        return Problem(f"'{dotted(path)}' is not supported by this version", path=path)
+    parent = f"'{dotted(path[:-1])}'" if path[:-1] else "an experiment"
+    hint = did_you_mean(key, _keys(path[:-1], schema))
+    return Problem(f"'{key}' is not a key of {parent}", hint=hint, path=path)
 
 
-def _keys(path: Path, schema: type[BaseModel]) -> list[str]:
-    """The keys that the schema knows at this path."""
+def _keys(path: KeyPath, schema: type[BaseModel]) -> list[str]:
+    """The keys of the section at this path."""
     for step in path:
-        schema = _model_of(schema.model_fields[str(step)].annotation)
+        schema = section_of(schema.model_fields[str(step)].annotation) or schema
     return list(schema.model_fields)
 
 
-def _model_of(annotation: object) -> type[BaseModel]:
+def section_of(annotation: object) -> type[BaseModel] | None:
+    """The model in a field's type, such as ``Hub`` in ``Hub | None``; None for a field that is no section."""
     options = getattr(annotation, "__args__", None) or (annotation,)
-    model: type[BaseModel] = next(one for one in options if isinstance(one, type) and issubclass(one, BaseModel))
-    return model
-
-
-def _dotted(path: Path) -> str:
-    name = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".")
-    return f"{short(name)}: " if name else ""
-
-
-def _section(path: Path) -> str:
-    return _dotted(path[:-1])
+    return next((one for one in options if isinstance(one, type) and issubclass(one, BaseModel)), None)

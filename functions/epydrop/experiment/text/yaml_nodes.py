@@ -1,7 +1,7 @@
-"""Values with their places: what the YAML parser's events build. Knows nothing of what the keys mean.
+"""A tree of values with their positions, built from the YAML parser's events. Knows nothing of what the keys mean.
 
-Stricter than YAML where people get hurt: no key twice, no tags, only text as keys, no infinite numbers, one document,
-and aliases cannot blow up. Dates stay text.
+Stricter than YAML where YAML surprises people: no duplicate keys, no tags, keys are text, numbers are finite, one
+document, and aliases cannot expand without bound. Dates stay text.
 """
 
 from __future__ import annotations
@@ -25,33 +25,34 @@ from ruamel.yaml.events import (
 from ruamel.yaml.nodes import ScalarNode
 
 from epydrop.errors import BadInput, Problem
-from epydrop.experiment.text.yaml_scalars import UnfitScalar, scalar, short
+from epydrop.experiment.text.wording import short
+from epydrop.experiment.text.yaml_scalars import InvalidScalar, scalar
 
 MAX_BYTES = 1024 * 1024
-MAX_WEIGHT = 4 * MAX_BYTES  # only aliases can make more than this out of MAX_BYTES
-MAX_DEPTH = 50
-MAX_EVENTS = 100_000  # some seconds of parsing; about one for each key and value
+MAX_WEIGHT = 4 * MAX_BYTES  # only aliases can expand MAX_BYTES to more than this
+MAX_DEPTH = 50  # below Python's recursion limit, for the functions that walk the values
+MAX_EVENTS = 100_000  # about one for each key and value; takes some seconds to parse
 
 
 class Place(NamedTuple):
-    """Where something stands; line and column count from 1, and are None for what came from elsewhere."""
+    """A position in a file. Line and column count from 1; None if the value does not come from a file."""
 
     file: str
     line: int | None = None
     column: int | None = None
 
     def problem(self, message: str, hint: str = "") -> Problem:
-        """A problem at this place."""
+        """A problem at this position."""
         return Problem(message, self.file, self.line, self.column, hint)
 
 
 @dataclass(slots=True)
 class Node:
-    """A value and its place: a scalar, a list of nodes, or a mapping of keys to entries."""
+    """A value and its position: a scalar, a list of nodes, or a mapping of keys to entries."""
 
     value: Any
     place: Place
-    weight: int = 2  # about the characters that it would take to write the value without aliases
+    weight: int = 2  # roughly the characters of the value with all aliases expanded
     depth: int = 0
 
     def plain(self) -> object:
@@ -62,8 +63,8 @@ class Node:
             return [node.plain() for node in self.value]
         return self.value
 
-    def adopt(self) -> None:
-        """Counts what the children weigh."""
+    def measure(self) -> None:
+        """Computes weight and depth from the children, which are complete."""
         nodes = [entry.node for entry in self.value.values()] if isinstance(self.value, dict) else self.value
         keys = sum(len(key) + 2 for key in self.value) if isinstance(self.value, dict) else 0
         self.weight = 2 + keys + sum(node.weight for node in nodes)
@@ -71,7 +72,7 @@ class Node:
 
 
 class Entry(NamedTuple):
-    """A key's place and its value."""
+    """A key's position and its value."""
 
     key: Place
     node: Node
@@ -79,7 +80,7 @@ class Entry(NamedTuple):
 
 @dataclass(slots=True)
 class _Open:
-    """A mapping or list that has begun and not ended."""
+    """A mapping or list whose end has not been read yet."""
 
     node: Node
     anchor: str | None
@@ -90,7 +91,7 @@ class _Open:
 
 @dataclass
 class Builder:
-    """Takes the parser's events one by one; never recursive, so no nesting is too deep for it."""
+    """Builds the tree from the parser's events. Not recursive, so that deep nesting cannot exhaust the stack."""
 
     file: str
     has_lines: bool
@@ -103,35 +104,36 @@ class Builder:
     yaml: YAML = field(default_factory=lambda: YAML(typ="safe", pure=True))
 
     def place(self, mark: StreamMark | None) -> Place:
-        """The place that the parser's mark means."""
+        """The position of the parser's mark."""
         if not self.has_lines or mark is None:
             return Place(self.file)
         return Place(self.file, mark.line + 1, mark.column + 1)
 
     def refuse(self, place: Place, message: str, hint: str = "") -> BadInput:
-        """All problems up to here, as an error to raise."""
+        """An error with all problems up to here, for the caller to raise."""
         return BadInput(*self.problems, place.problem(message, hint))
 
     def take(self, event: Event) -> None:
-        """Takes the next event. Raises BadInput when there is no going on after it."""
+        """Processes the next event. Raises BadInput if the rest cannot be parsed."""
         place = self.place(event.start_mark)
         self.events += 1
         if self.events > MAX_EVENTS:
-            raise self.refuse(place, f"more than {MAX_EVENTS} keys and values stand here", "write data in a CSV file")
+            raise self.refuse(place, f"the file has more than {MAX_EVENTS} keys and values", "put data in a CSV file")
         if isinstance(event, DocumentStartEvent):
             self.documents += 1
             if self.documents > 1:
                 raise self.refuse(
-                    place, "a second YAML document begins here", "one file is one experiment: remove '---'"
+                    place, "a second YAML document starts here", "one file is one experiment: remove '---'"
                 )
             if event.version is not None and tuple(event.version) != (1, 2):
-                raise self.refuse(place, "only YAML 1.2 is read", "remove the line that begins with %YAML")
+                raise self.refuse(place, "only YAML 1.2 is supported", "remove the %YAML line")
         elif isinstance(event, ScalarEvent):
             self._take_scalar(event, place)
         elif isinstance(event, AliasEvent):
             node = self.anchors.get(event.anchor)
             if node is None:
-                raise self.refuse(place, f"'*{short(event.anchor)}' refers to nothing above it")
+                raise self.refuse(place, f"the alias '*{short(event.anchor)}' has no anchor above it")
+            # A new node for the position of the alias; the value is shared, so that expanding costs no memory.
             self._add(Node(node.value, place, node.weight, node.depth))
         elif isinstance(event, MappingStartEvent | SequenceStartEvent):
             self._begin({} if isinstance(event, MappingStartEvent) else [], event, place)
@@ -143,23 +145,24 @@ class Builder:
         if self.stack and self._expects_key:
             raise self.refuse(place, "a key must be text, not a list or a mapping")
         if len(self.stack) >= MAX_DEPTH:
-            raise self.refuse(place, f"this is nested more than {MAX_DEPTH} levels deep")
+            raise self.refuse(place, f"values are nested more than {MAX_DEPTH} levels deep")
         self.stack.append(_Open(Node(value, place), event.anchor))
 
     def _end(self) -> None:
         done = self.stack.pop()
+        # At the end, because a mapping's own keys win over merged ones, wherever in it the '<<' is.
         for merged in done.merges:
             self._merge(done.node, merged)
-        done.node.adopt()
+        done.node.measure()
         self._remember(done.anchor, done.node)
         self._add(done.node)
 
     def _merge(self, target: Node, merged: Node) -> None:
-        """``<<: *name``: the keys of another mapping, where the mapping has none of its own."""
+        """Applies ``<<: *name``: adds the keys of another mapping that this one lacks."""
         sources = merged.value if isinstance(merged.value, list) else [merged]
         for source in sources:
             if not isinstance(source.value, dict):
-                self.problems.append(merged.place.problem("'<<' takes a mapping", "write '<<: *name'"))
+                self.problems.append(merged.place.problem("'<<' needs a mapping", "write '<<: *name'"))
                 return
             for key, entry in source.value.items():
                 target.value.setdefault(key, entry)
@@ -170,9 +173,9 @@ class Builder:
         return isinstance(top.node.value, dict) and top.key is None
 
     def _add(self, node: Node) -> None:
-        """Puts a whole value where it belongs."""
+        """Adds a complete value to the mapping or list that is open."""
         if node.weight > MAX_WEIGHT or node.depth > MAX_DEPTH:
-            raise self.refuse(node.place, "the aliases ('*name') make this too large", "write data in a CSV file")
+            raise self.refuse(node.place, "the aliases ('*name') expand to too much data", "put data in a CSV file")
         if not self.stack:
             self.root = node
             return
@@ -191,6 +194,7 @@ class Builder:
     def _take_scalar(self, event: ScalarEvent, place: Place) -> None:
         self._check_tag(event, place)
         is_plain = event.implicit[0] and event.style is None
+        # YAML gives a type by its pattern to plain text only; quoted text and blocks are always text.
         tag = str(self.yaml.resolver.resolve(ScalarNode, event.value, (True, False))) if is_plain else "str"
         kind = tag.rsplit(":", 1)[-1]
         if self.stack and self._expects_key:
@@ -204,25 +208,25 @@ class Builder:
         top = self.stack[-1]
         self._scalar(text, "str", place)
         if kind in {"int", "float", "bool", "null"}:
-            self.problems.append(place.problem(f"the key {short(text) or 'null'} is not text", "write it in quotes"))
+            self.problems.append(place.problem(f"the key {short(text) or 'null'} is not text", "put it in quotes"))
         earlier = top.node.value.get(text)
         if earlier is not None:
-            where = f"the first stands in line {earlier.key.line}" if earlier.key.line else ""
-            self.problems.append(place.problem(f"the key '{short(text)}' stands here a second time", where))
+            where = f"first on line {earlier.key.line}" if earlier.key.line else ""
+            self.problems.append(place.problem(f"duplicate key '{short(text)}'", where))
         top.key = (text, place)
         top.is_merge = kind == "merge"
 
     def _scalar(self, text: str, kind: str, place: Place) -> object:
         try:
             return scalar(text, kind)
-        except UnfitScalar as fault:
-            self.problems.append(place.problem(str(fault), fault.hint))
-            return None if kind == "str" else 0
+        except InvalidScalar as invalid:
+            self.problems.append(place.problem(str(invalid), invalid.hint))
+            return None if kind == "str" else 0  # of the right type, so that the schema does not complain as well
 
     def _check_tag(self, event: NodeEvent, place: Place) -> None:
         tag = getattr(event, "tag", None)
         if tag is not None and str(tag) != "!":
-            self.problems.append(place.problem("tags ('!...') are not read here", "write the value without its tag"))
+            self.problems.append(place.problem("tags ('!...') are not supported", "write the value without its tag"))
 
     def _remember(self, anchor: str | None, node: Node) -> None:
         if anchor is not None:

@@ -1,17 +1,18 @@
-"""One unquoted text of a YAML file to its value."""
+"""The text of one YAML scalar to its value."""
 
 from __future__ import annotations
 
 import math
 
-MAX_DIGITS = 40
-MAX_SHOWN = 80
+from epydrop.experiment.text.wording import short
+
+MAX_DIGITS = 40  # Python takes quadratic time to convert long integers
 
 _BASES = {"0b": 2, "0o": 8, "0x": 16}
 
 
-class UnfitScalar(Exception):
-    """A text that can be no value; the message and the hint are for the person who wrote it."""
+class InvalidScalar(Exception):
+    """A text that cannot be a value; message and hint are for the person who wrote it."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -19,7 +20,7 @@ class UnfitScalar(Exception):
 
 
 def scalar(text: str, kind: str) -> str | int | float | bool | None:
-    """The value of a text that YAML takes for this kind: null, bool, int, float or any other. Raises UnfitScalar."""
+    """The value of a text; ``kind`` is YAML's type of it: null, bool, int, float or another. Raises InvalidScalar."""
     if kind == "null":
         return None
     if kind == "bool":
@@ -29,25 +30,20 @@ def scalar(text: str, kind: str) -> str | int | float | bool | None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise UnfitScalar("this text holds half of a character", "write the character itself") from None
+        raise InvalidScalar("this text contains half of a surrogate pair", "write the character itself") from None
     return text
 
 
 def _number(text: str, kind: str) -> int | float | str:
     digits = text.replace("_", "").lower()
     if len(digits) > MAX_DIGITS:
-        raise UnfitScalar(f"a number may have at most {MAX_DIGITS} digits", "quote it if it is text")
+        raise InvalidScalar(f"a number may have at most {MAX_DIGITS} digits", "put it in quotes if it is text")
     try:
         if kind == "int":
             return int(digits, _BASES.get(digits.lstrip("+-")[:2], 10))
         number = float(digits.replace(".inf", "inf").replace(".nan", "nan"))
-    except ValueError:  # such as '._', which the resolver takes for a number
+    except ValueError:  # such as '._', which YAML's pattern for numbers matches
         return text
     if not math.isfinite(number):
-        raise UnfitScalar(f"expected a finite number, got {short(text)}")
+        raise InvalidScalar(f"expected a finite number, got {short(text)}")
     return number
-
-
-def short(text: str) -> str:
-    """The text, cut where nobody reads on."""
-    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."

@@ -14,7 +14,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from epydrop.experiment.forecasts import LAST_HORIZON
+from epydrop.experiment.hub_formats import HUB_FORMATS
 from epydrop_stages.contract.results import Floats
 from epydrop_stages.inputs.us_locations import us_location
 
@@ -23,6 +23,7 @@ TREND = "wk flu hosp rate change"
 
 LEVELS = (0.01, 0.025, *(percent / 100 for percent in range(5, 100, 5)), 0.975, 0.99)
 CATEGORIES = ("large_decrease", "decrease", "stable", "increase", "large_increase")
+LAST_HORIZON = HUB_FORMATS["flusight"].last_horizon
 HORIZONS = {ADMISSIONS: range(-1, LAST_HORIZON + 1), TREND: range(LAST_HORIZON + 1)}
 
 BASELINE_HORIZON = -1  # a trend is the change since the week before the reference date

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from epydrop.errors import BadInput, Problem
-from epydrop.experiment.bundle.data_files import name_fault, named_paths
+from epydrop.experiment.data_files import name_fault, named_paths
 from epydrop_stages.suites.epymodelingsuite.agreement import disagreements
 from epydrop_stages.suites.epymodelingsuite.configuration import Configuration, Part
 from epydrop_stages.suites.epymodelingsuite.package import NAME

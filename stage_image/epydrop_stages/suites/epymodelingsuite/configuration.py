@@ -12,7 +12,7 @@ from typing import Any
 
 from epydrop.errors import BadInput, Problem
 from epydrop.experiment import Experiment
-from epydrop.experiment.bundle.data_files import normal_name
+from epydrop.experiment.data_files import normal_name
 from epydrop.experiment.text.source import Source, read_source, source_of
 from epydrop.experiment.text.yaml_writer import write_yaml
 from epydrop_stages.inputs.problem_locations import placed

@@ -1,4 +1,4 @@
-"""The data files that an experiment refers to, and which names they may have. Opens none of them."""
+"""The data files that an experiment refers to, and which names they may have. Opens no file."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-Path = tuple[str | int, ...]
+from epydrop.errors import KeyPath
 
-NO_FILES = "an experiment without a bundle carries no data; put both into a .zip"
+NO_FILES = "a file that is dropped by itself has no data files; drop a .zip of the experiment and its data"
 
-# Where an epydemix configuration takes the name of a file instead of numbers, below 'model'.
+# Where an epydemix configuration accepts the name of a file instead of numbers, below 'model'.
 _OBSERVED = ("calibration", "observed_data")
 _TRANSITIONS = ("model", "transitions")
 _FILE_PATHS = re.compile(r"calibration\.observed_data|model\.transitions\.\d+\.schedule")
-_MAX_PART, _MAX_NAME = 255, 1000  # bytes and characters that every file system takes
+_MAX_PART, _MAX_NAME = 255, 1000  # bytes and characters that every common file system allows
 
 WhyMissing = Callable[[str], str]
 
 
 def no_files(name: str) -> str:
-    """Why a file cannot be had when an experiment comes alone."""
-    return f"the file '{name}' is not here: {NO_FILES}"
+    """Why a data file is not available to an experiment without a bundle."""
+    return f"the file '{name}' is missing: {NO_FILES}"
 
 
-def references(document: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
-    """Every file name in an experiment, and the path to it. Takes any document, also one that is otherwise wrong."""
+def references(document: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+    """The path and the name of every data file in an experiment. Accepts any document, also an invalid one."""
     observed = _inside(document, "model", *_OBSERVED)
     if isinstance(observed, str):
         yield ("model", *_OBSERVED), observed
@@ -47,8 +47,8 @@ def references(document: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
             )
 
 
-def _config_files(document: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
-    """The files of epymodelingsuite's configuration, and those that an inline part of it names."""
+def _config_files(document: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+    """The files of epymodelingsuite's configuration, and those that its inline parts refer to."""
     config = _inside(document, "config")
     for part, value in config.items() if isinstance(config, Mapping) else ():
         if isinstance(value, str):
@@ -57,8 +57,8 @@ def _config_files(document: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
             yield from ((("config", part, *path), name) for path, name in named_paths(value))
 
 
-def named_paths(value: object) -> Iterator[tuple[Path, str]]:
-    """Every text below a key that ends in ``_path``: that is how epymodelingsuite names data files."""
+def named_paths(value: object) -> Iterator[tuple[KeyPath, str]]:
+    """Every text under a key that ends in ``_path``: epymodelingsuite's convention for data files."""
     items = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
     for key, child in items:
         if isinstance(child, str) and str(key).endswith("_path"):
@@ -68,26 +68,26 @@ def named_paths(value: object) -> Iterator[tuple[Path, str]]:
 
 
 def name_fault(name: str) -> str:
-    """What is wrong with the name of a data file, or nothing. It must lie beside the experiment or below."""
+    """What is wrong with the name of a data file, or ''. The file must be in the experiment's folder or below it."""
     if not name or name.endswith("/"):
-        return "expected the name of a file"
+        return f"expected the name of a file, got '{name}'"
     if not name.isprintable():
-        return f"the file name {name[:40]!r} holds a character that cannot be printed"
+        return f"the file name {name[:40]!r} contains a character that cannot be printed"
     if any(len(part.encode()) > _MAX_PART for part in name.split("/")) or len(name) > _MAX_NAME:
-        return f"'{name[:40]}...' is too long a name"
+        return f"the file name '{name[:40]}...' is too long"
     if "://" in name:
-        return f"'{name}' is a web address; the file must lie beside the experiment or in a folder there"
+        return f"'{name}' is a web address; the file must be in the experiment's folder or below it"
     if "\\" in name:
-        return f"'{name}' has a backslash; folders are divided by '/'"
+        return f"'{name}' contains a backslash; use '/' between folders"
     if name.startswith(("/", "~")) or re.match(r"[A-Za-z]:", name):
-        return f"'{name}' is an absolute path; the file must lie beside the experiment or in a folder there"
+        return f"'{name}' is an absolute path; the file must be in the experiment's folder or below it"
     if ".." in name.split("/"):
-        return f"'{name}' leads out of the experiment's folder; the file must lie beside the experiment or below"
+        return f"'{name}' leads out of the experiment's folder; the file must be in that folder or below it"
     return ""
 
 
 def normal_name(name: str) -> str:
-    """The name as a bundle has it: './data//x.csv' is 'data/x.csv'."""
+    """The name as in a bundle: './data//x.csv' becomes 'data/x.csv'."""
     return posixpath.normpath(name)
 
 

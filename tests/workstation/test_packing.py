@@ -1,4 +1,4 @@
-"""Packing: what is dropped for a file or a folder, always with the same bytes."""
+"""Packing: what is dropped for a local file or folder, with the same bytes each time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from epydrop.errors import BadInput
 from epydrop.experiment import read_experiment
 from epydrop.experiment.bundle.archive import members, open_bundle
-from epydrop.experiment.bundle.pack import pack
+from epydrop_workstation.packing import pack
 
 EXPERIMENT = b"model:\n  calibration: {observed_data: data/cases.csv}\n"
 CASES = b"date,cases\n2026-11-28,5\n"
@@ -68,7 +68,7 @@ def test_a_file_and_its_data_become_a_bundle(flu):
 
 
 def test_the_data_that_a_configuration_file_names_come_along(tmp_path):
-    """By paths from the experiment's folder; what is missing or leads outside is for the builder to tell."""
+    """By paths from the experiment's folder; missing files and paths that lead outside are left to the builder."""
     (tmp_path / "data").mkdir()
     (tmp_path / "models").mkdir()
     (tmp_path / "data" / "doses.csv").write_bytes(CASES)
@@ -84,7 +84,7 @@ def test_the_data_that_a_configuration_file_names_come_along(tmp_path):
 
 
 def test_the_same_content_has_the_same_bytes(flu):
-    """Times, modes and the order of folders do not count."""
+    """Times, modes and the order of files do not matter."""
     _, first = pack(flu)
     (flu.parent / "data" / "cases.csv").unlink()
     (flu.parent / "data" / "cases.csv").write_bytes(CASES)
@@ -93,7 +93,7 @@ def test_the_same_content_has_the_same_bytes(flu):
     assert pack(flu)[1] == first
 
 
-def test_a_missing_data_file_is_told_with_the_path_that_was_looked_at(flu):
+def test_a_missing_data_file_is_reported_with_its_full_path(flu):
     """At the line that refers to it."""
     (flu.parent / "data" / "cases.csv").unlink()
 
@@ -104,17 +104,17 @@ def test_a_missing_data_file_is_told_with_the_path_that_was_looked_at(flu):
 
 
 def test_a_data_file_may_not_take_the_experiments_name(tmp_path):
-    """It could not lie beside it in the bundle."""
+    """In the bundle it would overwrite the experiment."""
     path = tmp_path / "flu.yaml"
     path.write_bytes(b"model: {calibration: {observed_data: experiment.yaml}}\n")
     (tmp_path / "experiment.yaml").write_bytes(CASES)
 
-    with pytest.raises(BadInput, match=r"a data file cannot be called 'experiment.yaml'"):
+    with pytest.raises(BadInput, match=r"a data file cannot be named 'experiment.yaml'"):
         pack(path)
 
 
 def test_a_zip_is_dropped_as_it_is(tmp_path):
-    """After a look at it."""
+    """After it was checked."""
     path = tmp_path / "flu.zip"
     path.write_bytes(zipped(("data/cases.csv", CASES)))
 
@@ -122,7 +122,7 @@ def test_a_zip_is_dropped_as_it_is(tmp_path):
 
 
 def test_a_zip_takes_settings(tmp_path):
-    """Into its experiment; the data are what they were."""
+    """They are written into its experiment; the data stay unchanged."""
     path = tmp_path / "flu.zip"
     path.write_bytes(zipped(("data/cases.csv", CASES)))
 
@@ -135,20 +135,20 @@ def test_a_zip_takes_settings(tmp_path):
 
 
 def test_a_setting_that_a_zip_cannot_follow_is_refused(tmp_path):
-    """With the place that it comes from."""
+    """The message names the setting."""
     path = tmp_path / "flu.zip"
     path.write_bytes(zipped(("data/cases.csv", CASES)))
 
-    with pytest.raises(BadInput, match=r"--set.*flu.zip holds no file 'other.csv'"):
+    with pytest.raises(BadInput, match=r"--set.*flu.zip has no file 'other.csv'"):
         pack(path, ["model.calibration.observed_data=other.csv"])
 
 
 def test_a_zip_with_a_mistake_is_refused_before_it_is_dropped(tmp_path):
-    """The answer is quicker here."""
+    """Earlier than the reply to a dropped file would come."""
     path = tmp_path / "flu.zip"
     path.write_bytes(zipped())
 
-    with pytest.raises(BadInput, match=r"experiment.yaml:2:32: the bundle .*flu.zip holds no file 'data/cases.csv'"):
+    with pytest.raises(BadInput, match=r"experiment.yaml:2:32: the bundle .*flu.zip has no file 'data/cases.csv'"):
         pack(path)
 
 
@@ -159,8 +159,8 @@ def folder(flu):
     return flu.parent
 
 
-def test_a_folder_is_dropped_with_all_that_it_holds(folder):
-    """Under its name, as the same files in a zip would be, and again with the same bytes."""
+def test_a_folder_is_dropped_with_all_its_files(folder):
+    """In a zip of its name; again with the same bytes."""
     (folder / "notes.txt").write_bytes(b"as last week")
 
     name, data = pack(folder)
@@ -170,8 +170,8 @@ def test_a_folder_is_dropped_with_all_that_it_holds(folder):
     assert pack(folder) == (name, data)
 
 
-def test_a_folder_is_known_by_its_name_however_it_is_written(folder, monkeypatch):
-    """And the experiment's id is the whole of it."""
+def test_a_folder_gives_its_name_however_it_is_written(folder, monkeypatch):
+    """Such as '.', as the current folder."""
     monkeypatch.chdir(folder)
 
     name, data = pack(Path(), ["seed=7"])
@@ -180,8 +180,8 @@ def test_a_folder_is_known_by_its_name_however_it_is_written(folder, monkeypatch
     assert read_experiment(unpacked(data)["experiment.yaml"], "experiment.yaml", "flu").seed == 7
 
 
-def test_what_is_hidden_and_what_runs_left_stays_behind(folder):
-    """Else a second run would take the first one's results along, and not go on with it."""
+def test_hidden_files_caches_and_folders_of_runs_are_left_out(folder):
+    """Otherwise the results of a first run would change the bundle, and the run could not be resumed."""
     _, first = pack(folder)
     for name in (".git/config", "epydrop-runs/.epydrop/state.sqlite", "epydrop-runs/runs/report.html", ".cache"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -192,8 +192,8 @@ def test_what_is_hidden_and_what_runs_left_stays_behind(folder):
     assert pack(folder)[1] == first
 
 
-def test_links_are_followed_and_those_that_lead_back_are_not(folder, tmp_path_factory):
-    """Data may lie on another disk."""
+def test_links_are_followed_except_those_that_lead_back(folder, tmp_path_factory):
+    """Data may be on another disk."""
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     (elsewhere / "more.csv").write_bytes(CASES)
     (folder / "linked").symlink_to(elsewhere)
@@ -202,8 +202,8 @@ def test_links_are_followed_and_those_that_lead_back_are_not(folder, tmp_path_fa
     assert set(unpacked(pack(folder)[1])) == {"experiment.yaml", "data/cases.csv", "linked/more.csv"}
 
 
-def test_a_link_to_nothing_is_told(folder):
-    """By its name, before anything is read."""
+def test_a_broken_link_is_refused(folder):
+    """With its name, before any file is read."""
     (folder / "lost.csv").symlink_to(folder / "nothing")
 
     with pytest.raises(BadInput, match=r"lost.csv: cannot be read"):
@@ -211,7 +211,7 @@ def test_a_link_to_nothing_is_told(folder):
 
 
 def test_a_folder_without_an_experiment_is_refused(tmp_path):
-    """With the name that is expected."""
+    """With the name that was expected."""
     (tmp_path / "flu.yaml").write_bytes(EXPERIMENT)
 
     with pytest.raises(BadInput, match=r"experiment\.yaml"):
@@ -219,7 +219,7 @@ def test_a_folder_without_an_experiment_is_refused(tmp_path):
 
 
 def test_a_folder_that_is_too_large_is_refused_before_it_is_read(folder):
-    """By what the file system says of it."""
+    """By the sizes in the file system."""
     with (folder / "data" / "all.csv").open("wb") as file:
         file.truncate(3 << 30)
 
@@ -234,8 +234,8 @@ def test_a_folder_that_is_too_large_is_refused_before_it_is_read(folder):
         ("flu.yaml", "cannot be read: No such file"),
     ],
 )
-def test_what_is_no_experiment_file_is_refused(tmp_path, name, expected):
-    """By its name, or because it is not there."""
+def test_other_files_are_refused(tmp_path, name, expected):
+    """By the name's suffix, or because there is no such file."""
     (tmp_path / "flu.json").write_text("{}")
     with pytest.raises(BadInput, match=expected):
         pack(tmp_path / name)
