@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from support.one_machine import CALIBRATION, SWEEP, Command, slow, tables, until
 
+from batch_emulator.engine.faults import DeliveryFaults
 from epydrop.core.run import Phase, Run
 from epydrop.experiment.bundle.pack import pack
-from epydrop_workstation.local.event_queue import Mischief
 from epydrop_workstation.local.local_cloud import Machine
 from epydrop_workstation.local.wiring import local_machine
 
@@ -86,9 +86,9 @@ def test_events_that_repeat_lag_and_overtake_each_other_change_nothing(
     epydrop: Command, undisturbed: dict, seed: int
 ) -> None:
     """Nor do lost ones: the checks find what they would have told."""
-    mischief = Mischief(seed=seed, repeat=0.4, delay=0.4, reorder=True, drop=0.2)
+    faults = DeliveryFaults(seed=seed, repeat=0.4, delay=0.4, reorder=True, drop=0.2)
     name, data = pack(epydrop.folder / epydrop.file(SWEEP))
-    with local_machine(epydrop.root, mischief=mischief) as machine:
+    with local_machine(epydrop.root, faults=faults) as machine:
         run_id = machine.drop(name, data)
         while machine.runs.load(run_id) is None:  # the one event that no check of a run makes up for
             run_id = machine.drop(name, data)
