@@ -16,7 +16,7 @@ import typer
 from support.batch_jobs import PATIENCE, until
 from support.paths import ROOT
 
-from batch_emulator.fault_plans import WORDS
+from batch_emulator.engine.faults import WORDS
 from epydrop_workstation.cli.main import app
 
 PAGE = (ROOT / "docs" / "batch-emulator.md").read_text()

@@ -86,14 +86,14 @@ def test_several_processes_write_at_once(database, tmp_path):
     program = (
         "import sys; from pathlib import Path; from epydrop_workstation.local.database import Database\n"
         "database = Database(Path(sys.argv[1]))\n"
-        "for number in range(50):\n"
+        "for number in range(20):\n"
         "    with database.transaction() as c:\n"
         "        c.execute('INSERT INTO events (due, envelope) VALUES (0, ?)', (str(number),))\n"
     )
-    processes = [subprocess.Popen([sys.executable, "-c", program, str(tmp_path)]) for _ in range(3)]
+    processes = [subprocess.Popen([sys.executable, "-c", program, str(tmp_path)]) for _ in range(2)]
 
-    assert [process.wait() for process in processes] == [0, 0, 0]
-    assert len(texts(database)) == 150
+    assert [process.wait() for process in processes] == [0, 0]
+    assert len(texts(database)) == 40
 
 
 def test_a_writer_that_waits_too_long_is_told_to_try_again(database, tmp_path):

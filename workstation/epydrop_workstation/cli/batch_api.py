@@ -15,14 +15,14 @@ from epydrop_workstation.local.engine_errors import translated_errors
 def batch_api(**options: Any) -> None:
     """Runs the emulator's command."""
     set_up_logs(debug=bool(os.environ.get("EPYDROP_DEBUG")))
-    try:
-        with translated_errors():
+    with translated_errors():
+        try:
             run_server(**options)
-    except MissingPackage as error:
-        raise ConfigurationError(
-            f"the package {error.package} is missing: this command needs the extra batch-api, "
-            "for example by pip install 'epydrop[batch-api]'"
-        ) from error
+        except MissingPackage as error:
+            raise ConfigurationError(
+                f"the package {error.package} is missing: this command needs the extra batch-api, "
+                "for example by pip install 'epydrop[batch-api]'"
+            ) from error
 
 
 batch_api.__name__ = "batch_api"

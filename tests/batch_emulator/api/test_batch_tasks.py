@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.batch_jobs import a_job, a_server, container, exit_codes, is_alive, ran, script, state_of, tasks_of, until
-from support.paths import STAND_INS
+from support.engine_jobs import TASK_PATH
 
 SECRET = "projects/p/secrets/token/versions/1"
 
@@ -21,7 +21,7 @@ def served(tmp_path_factory):
         tmp_path_factory.mktemp("batch-api"),
         secrets={SECRET: "hush"},
         entrypoints={"region/greeter": ("echo", "hello")},
-        env={"PYTHONPATH": str(STAND_INS), "EVERYWHERE": "yes"},
+        env={"PYTHONPATH": TASK_PATH, "EVERYWHERE": "yes"},
         preload=("preloaded_stage",),
     ) as served:
         yield served
