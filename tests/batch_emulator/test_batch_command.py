@@ -130,9 +130,7 @@ def test_without_the_extra_the_command_says_what_to_install(monkeypatch):
 
     with pytest.raises(MissingPackage, match=r"batch_emulator\.server is missing.*pip install 'batch-emulator\[api\]'"):
         run_server()
-    with pytest.raises(
-        ConfigurationError, match=r"server is missing.*pip install 'epydrop\[batch-api\]'"
-    ):
+    with pytest.raises(ConfigurationError, match=r"server is missing.*pip install 'epydrop\[batch-api\]'"):
         batch_api()
 
 
