@@ -53,7 +53,7 @@ def with_job_service(argv: tuple[str, ...], cores: int) -> float:
                 if view is not None and view.state.is_ended:
                     assert view.state is JobState.SUCCEEDED, view  # noqa: S101 - a failed job has no speed
                     return
-                service.tend(0.2)
+                service.run_tasks(0.2)
 
         try:
             run("warm-up", cores)

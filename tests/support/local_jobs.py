@@ -45,4 +45,4 @@ def until(condition, service=None):
     if service is None:
         engine_jobs.until(condition)
     else:
-        engine_jobs.until(condition, lambda: service.tend(0.1))
+        engine_jobs.until(condition, lambda: service.run_tasks(0.1))

@@ -87,7 +87,7 @@ class JobChange:
 class JobObserver:
     """Is called for every change, inside the transaction that makes it. This one does nothing.
 
-    Inside, so that what an observer writes is kept if, and only if, the change is.
+    So what an observer writes is stored if, and only if, the change is.
     """
 
     def job_changed(self, change: JobChange) -> None:

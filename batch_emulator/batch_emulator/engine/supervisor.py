@@ -158,7 +158,7 @@ class Supervisor:
         for folder in (log.parent, cwd):
             if not folder.is_dir():
                 folder.mkdir(parents=True)
-        log.touch()  # whoever sees the task as running may open its log at once
+        log.touch()  # a reader may see the task as running and open its log at once
         pid = self._launcher.start(Launch(job.work.command, self._environment(job.work, row, cwd), cwd, log))
         fault = job.work.faults.kill_of(row.job_id, row.position, row.retry)
         self._tasks[pid] = RunningTask(job.work, row, pid, log, cwd, began, fault and (began + fault[0], fault[1]))
@@ -194,7 +194,7 @@ class Supervisor:
         with self._store.database.transaction():
             self._store.record(rows)
             for job_id in started:
-                # Both steps: whoever is notified of states should see them in Batch's order.
+                # Both steps, because observers expect every state in Batch's order.
                 self._store.move(job_id, [JobState.QUEUED], JobState.SCHEDULED)
                 self._store.move(job_id, [JobState.SCHEDULED], JobState.RUNNING)
             for job_id in over:

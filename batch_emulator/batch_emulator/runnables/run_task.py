@@ -1,7 +1,7 @@
 """Runs one task: its runnables in order, under Batch's rules of which failure counts.
 
 ``python -m batch_emulator.runnables.run_task PLAN``, in the process that the supervisor watches. Whatever a step
-starts stays in that process's group, so that limits and signals reach it. Imports are kept few, because every
+starts stays in that process's group, so that limits and signals reach it. It imports little, because every
 task waits for them.
 """
 

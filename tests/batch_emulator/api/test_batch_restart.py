@@ -35,8 +35,8 @@ def server(tmp_path):
     return lambda **changes: a_server(tmp_path, **changes)
 
 
-def test_jobs_are_there_after_a_restart(server):
-    """As they were."""
+def test_jobs_survive_a_restart(server):
+    """Unchanged."""
     with server() as served:
         before = ran(grpc_client(served), PLACE, a_job("exit $BATCH_TASK_INDEX", tasks=2), "job-1")
 
@@ -47,7 +47,7 @@ def test_jobs_are_there_after_a_restart(server):
 
 
 def test_tasks_that_were_at_work_run_again(server, tmp_path):
-    """At no cost to their retries; what had ended stays ended."""
+    """Without loss of a retry; what had ended stays ended."""
     gate, began = tmp_path / "gate", tmp_path / "began"
     text = f"echo $BATCH_TASK_INDEX >> {began}; test $BATCH_TASK_INDEX = 0 || until test -e {gate}; do sleep 0.02; done"
     with server() as served:
@@ -97,7 +97,7 @@ def test_a_request_repeated_after_a_restart_creates_nothing(server):
 
 
 def test_notifications_that_were_not_out_yet_go_out_after_a_restart(server):
-    """None is lost with a server."""
+    """They wait in the state file."""
 
     def refuse(notification):
         raise ConnectionError("not now")
@@ -114,7 +114,7 @@ def test_notifications_that_were_not_out_yet_go_out_after_a_restart(server):
 
 
 def test_a_secret_that_the_next_server_does_not_know_fails_the_job(server):
-    """By its name; the other tasks' work is not lost."""
+    """The event names the secret."""
     secret = "projects/p/secrets/s/versions/1"
     job = a_job(script("true", environment={"secret_variables": {"A": secret}}), labels={"mischief-hold": "queued-1s"})
     with server(secrets={secret: "x"}) as served:
@@ -128,8 +128,8 @@ def test_a_secret_that_the_next_server_does_not_know_fails_the_job(server):
     assert secret in failed.status.status_events[-1].description
 
 
-def test_two_servers_of_one_folder_are_one_too_many(server):
-    """The second says who the first is."""
+def test_a_folder_has_one_server_at_a_time(server):
+    """The error of the second names the process of the first."""
     with server(), pytest.raises(UnavailableError, match="runs the tasks"), server():
         pass
 
@@ -147,7 +147,7 @@ def test_a_port_that_is_taken_is_named(server, tmp_path):
 
 
 def test_jobs_of_another_version_are_refused(server, tmp_path):
-    """Rather than read wrongly."""
+    """They might be misread."""
     with server():
         pass
     database = open_state(tmp_path)
@@ -159,14 +159,14 @@ def test_jobs_of_another_version_are_refused(server, tmp_path):
         pass
 
 
-def test_a_module_that_cannot_be_preloaded_is_sent_at_once(server):
+def test_a_module_that_cannot_be_preloaded_is_reported_at_once(server):
     """Before anything is served."""
     with pytest.raises(SetupError, match="no_such_module"), server(preload=("no_such_module",)):
         pass
 
 
 def test_a_server_whose_tasks_cannot_be_run_says_so(server, monkeypatch):
-    """To whoever creates a job, and at the end."""
+    """To clients that create a job, and to the program that started the server."""
 
     def fail(self, timeout):
         raise SetupError("the disk is gone")

@@ -50,7 +50,7 @@ def finish(service, job_id=JOB):
 
 
 class TestLocalJobService(JobServiceContract):
-    """The contract, with SQL behind the service's back."""
+    """The contract, with SQL that bypasses the service."""
 
     @pytest.fixture(autouse=True)
     def _raw(self, service, announced):
@@ -156,7 +156,7 @@ def test_only_the_jobs_of_the_wanted_run_are_tended(service):
     for job_id in (other, mine):
         service.submit(a_spec("exit", 0, job_id=job_id))
 
-    service.tend_only("20260101-000000-00000000")
+    service.run_only_tasks_of("20260101-000000-00000000")
     finish(service, mine)
 
     assert service.get(other).state is JobState.QUEUED
@@ -168,7 +168,7 @@ def test_code_that_cannot_be_imported_is_a_configuration_error(make):
     service.submit(a_spec("exit", 0))
 
     with pytest.raises(ConfigurationError, match="no_such_module"):
-        service.tend(1)
+        service.run_tasks(1)
 
 
 def test_another_process_that_tends_the_same_root_is_waited_for(service, tmp_path):
@@ -187,7 +187,7 @@ def test_another_process_that_tends_the_same_root_is_waited_for(service, tmp_pat
     assert other.stdout.readline() == b"locked\n"
 
     with pytest.raises(RetryableError, match=f"process {other.pid} "):
-        service.tend(0)
+        service.run_tasks(0)
     other.kill()
     other.communicate()
 

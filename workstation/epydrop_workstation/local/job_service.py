@@ -34,10 +34,10 @@ _JOB_ID = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
 class LocalJobService:
-    """The JobService port, with ``tend``, which runs the tasks, and a few queries for people at this machine.
+    """The JobService port, with ``run_tasks``, which does the work, and a few queries for people at this machine.
 
-    Any thread or process may submit, look and cancel. ``tend`` and ``close`` belong to one thread of one
-    process per ROOT, which holds a lock from the first ``tend`` until ``close``.
+    Any thread or process may submit, look and cancel. ``run_tasks`` and ``close`` belong to one thread of one
+    process per ROOT, which holds a lock from the first ``run_tasks`` until ``close``.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class LocalJobService:
         self._launcher = launcher or default_launcher()
         self._options = replace(options, env={**base_environment(), **options.env})
         self._supervisor = Supervisor(self._store, self._launcher, self._options, database.folder, self._work_of)
-        self._is_tending = False
+        self._holds_lock = False
 
     # -- the port ------------------------------------------------------------------------------
 
@@ -87,7 +87,7 @@ class LocalJobService:
         )
 
     def cancel(self, job_id: str) -> None:
-        """Requests the end of a job; ``tend`` carries it out."""
+        """Requests the end of a job; ``run_tasks`` carries it out."""
         self._store.move(
             job_id, engine.LIVE_STATES, engine.JobState.CANCELLATION_IN_PROGRESS, "cancellation was requested"
         )
@@ -101,21 +101,21 @@ class LocalJobService:
 
     # -- running tasks -------------------------------------------------------------------------
 
-    def tend(self, timeout: float) -> bool:
+    def run_tasks(self, timeout: float) -> bool:
         """Starts, watches and ends tasks; True once something changed, False after ``timeout`` seconds.
 
-        Raises RetryableError if another process tends the jobs of this ROOT, or no process can be started;
+        Raises RetryableError if another process runs the tasks of this ROOT, or no process can be started;
         ConfigurationError if the tasks' code cannot be imported.
         """
         with translated_errors():
-            if not self._is_tending:
+            if not self._holds_lock:
                 self._launcher.open(self._lock.take())
-                self._is_tending = True
+                self._holds_lock = True
                 self._supervisor.recover()
             return self._supervisor.step(timeout)
 
-    def tend_only(self, run_id: str) -> None:
-        """From now on ``tend`` leaves the jobs of all other runs alone."""
+    def run_only_tasks_of(self, run_id: str) -> None:
+        """From now on ``run_tasks`` leaves the jobs of all other runs alone."""
 
         def is_wanted(job_id: str) -> bool:
             name = names.parse_job_id(job_id)
@@ -125,10 +125,10 @@ class LocalJobService:
 
     def close(self) -> None:
         """Ends every task; unfinished ones wait for the next service, without loss of a retry."""
-        if self._is_tending:
+        if self._holds_lock:
             self._supervisor.close()
             self._lock.release()
-            self._is_tending = False
+            self._holds_lock = False
 
     # -- queries -------------------------------------------------------------------------------
 

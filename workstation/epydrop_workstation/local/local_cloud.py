@@ -61,7 +61,7 @@ class Machine:
         While another process runs the jobs of this folder, this one waits, and takes over when the other ends.
         Unfinished jobs of other runs stay unfinished: running their experiment again resumes them.
         """
-        self.jobs.tend_only(run_id)
+        self.jobs.run_only_tasks_of(run_id)
         next_check = 0.0
         while not is_done():
             if time.monotonic() >= next_check:
@@ -71,11 +71,11 @@ class Machine:
             if delivery is not None:
                 self._deliver(delivery)
             else:
-                self._tend(pace)
+                self._run_tasks(pace)
 
-    def _tend(self, pace: float) -> None:
+    def _run_tasks(self, pace: float) -> None:
         try:
-            self.jobs.tend(pace)
+            self.jobs.run_tasks(pace)
             self.waits_for = ""
         except RetryableError as busy:
             self.waits_for = str(busy)

@@ -41,5 +41,5 @@ TABLES = (
     *JOB_TABLES,
 )
 
-# "epdy" in ASCII: by this number ``file`` and SQLite's own tools tell whose file it is.
+# "epdy" in ASCII: ``file`` and SQLite's tools identify the program by this number.
 SCHEMA = Schema(TABLES, application_id=0x65706479, version=1)
