@@ -63,7 +63,7 @@ def serve(options: ServerOptions) -> Iterator[Served]:
     UnavailableError if another server uses the folder; when the block ends, whatever stopped the tasks from being run.
     """
     faults = _server_faults(options)
-    with ExitStack() as stack:
+    with ExitStack() as stack:  # everything closes in reverse order: first the transports, last the database
         database = open_state(options.state)
         stack.callback(database.close)
         publisher = Publisher(options.publish or default_publish(options.state))
@@ -97,7 +97,7 @@ def _start_worker(
     launcher = _launcher(options)
     stack.callback(launcher.close)
     launcher.open(lock_handle)
-    launcher.warm_up()
+    launcher.warm_up()  # now: a module that cannot be preloaded should stop the start, not the first job
     run_options = Options(cores=options.parallelism, env={**base_environment(), **options.env}, backoff=_BACKOFF)
     work_of = _planned_work(store, planner, _faults_of_jobs(faults))
     worker = Worker(Supervisor(store, launcher, run_options, database.folder, work_of))

@@ -66,6 +66,7 @@ class Jobs:
         """CreateJob."""
         parent = parse_location(request.parent, "parent")
         _check_request_id(request.request_id)
+        # One transaction: of two requests with the same id that arrive at once, the second finds the first.
         with self._ledger.database.transaction():
             record = self._earlier(request.request_id) or self._add(parent, request)
         self._wake()
@@ -90,6 +91,7 @@ class Jobs:
         for record in self._ledger.jobs(parent, request.order_by, after):
             if not matches(_fields(record)):
                 continue
+            # Only now, with another match at hand, is it certain that there is a next page.
             if len(response.jobs) == size or length > MAX_BYTES:
                 response.next_page_token = next_token(request, last)
                 break
@@ -134,6 +136,7 @@ class Jobs:
             expected = "at most 63 of a-z, 0-9 and '-', starting with a letter and not ending with '-'"
             problems.append(Violation("job_id", f"got {name.job_id!r}, expected {expected}"))
         problems += job_problems(request.job, name.parent.location)
+        # Only for valid jobs: the checks below rely on what the checks above ensure.
         if not problems:
             problems += unsupported(request.job, self._options)
             problems += _fault_problems(request.job)

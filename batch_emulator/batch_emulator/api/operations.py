@@ -45,6 +45,7 @@ class Operations:
         """WaitOperation: returns the operation once it is done, or after the timeout, at most a minute."""
         asked = request.timeout.ToNanoseconds() / 1e9 if request.HasField("timeout") else _LONGEST_WAIT
         deadline = time.monotonic() + min(asked, _LONGEST_WAIT)
+        # Polls the database, because the change may come from the worker's thread or another request.
         while (operation := self._operation(request.name)).ended is None and time.monotonic() < deadline:
             time.sleep(_POLL_EVERY)
         return views.operation_view(operation)

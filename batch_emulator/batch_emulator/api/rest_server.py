@@ -68,7 +68,7 @@ class RestServer:
         # With the protocol given, asyncio sets TCP_NODELAY; otherwise each answer would wait 40 ms for more data.
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # restart without waiting for TIME_WAIT
             self._socket.bind((HOST, port))
             self._socket.listen()
         except OSError as error:
@@ -99,6 +99,7 @@ def _application(api: RestApi) -> Starlette:
             return Response(_error_json(refusal), refusal.http_status, media_type="application/json")
         body = await request.body()
         path = request.path_params["path"]
+        # In a thread, because calls wait for SQLite and would block the event loop.
         status, text = await run_in_threadpool(api.answer, request.method, path, request.query_params, body)
         return Response(text, status, media_type="application/json")
 

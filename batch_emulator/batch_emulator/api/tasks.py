@@ -42,7 +42,7 @@ class Tasks:
         states = [state for state, name in TASK_STATES.items() if matches({"state": name, "status.state": name})]
         (first,) = start_of(request, int) or [0]
         size = page_size(request)
-        rows = self._ledger.tasks(record.uid, states, first, size + 1)
+        rows = self._ledger.tasks(record.uid, states, first, size + 1)  # one more, to know whether a page follows
         response = ListTasksResponse(tasks=self._views(record, rows[:size]))
         if len(rows) > size:
             next_position, _ = rows[size]

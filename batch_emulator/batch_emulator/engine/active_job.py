@@ -35,6 +35,7 @@ class ActiveJob:
         """Removes and returns the task to start next; None if none may start."""
         if self.is_cancelled or self.running >= self.work.parallelism or now < self.starts_at:
             return None
+        # Retries first: they belong to lower positions, and results are wanted in order.
         if self.retries and self.retries[0][0] <= now:
             return heapq.heappop(self.retries)[2]
         return self.waiting.popleft() if self.waiting else None

@@ -68,7 +68,7 @@ class ForkLauncher:
         if "failed" in answer:
             raise UnavailableError(f"no process could be started: {answer['failed']}")
         pid: int = answer["pid"]
-        if all(ended.pid != pid for ended in self._ended):  # it may be over by the time its start is known
+        if all(ended.pid != pid for ended in self._ended):  # a quick task may have ended before its start is known
             self._running.add(pid)
         return pid
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from batch_emulator.engine.jobs import JobState, TaskCounts, TaskEnd, TaskState
 from batch_emulator.engine.sqlite_file import SqliteFile
 
-_PAGE = 500
+_PAGE = 500  # rows; a job may have 100,000 tasks, which no query should hold in memory at once
 
 TABLES = (
     """
@@ -187,6 +187,7 @@ class JobStore:
     def move(self, job_id: str, before: Sequence[JobState], after: JobState, detail: str = "") -> bool:
         """Moves a job from one of these states to another; False if it is in none of them."""
         with self.database.transaction() as connection:
+            # Read inside the transaction: another process may cancel the job at this moment.
             job = connection.execute("SELECT uid, state FROM jobs WHERE job_id = ?", (job_id,)).fetchone()
             if job is None or job["state"] not in before:
                 return False
@@ -201,6 +202,7 @@ class JobStore:
     def erase(self, job_id: str) -> None:
         """Deletes a job and its tasks; none of them may be running."""
         with self.database.transaction() as connection:
+            # Tasks first, because they reference their job.
             connection.execute("DELETE FROM tasks WHERE job_id = ?", (job_id,))
             connection.execute("DELETE FROM jobs WHERE job_id = ?", (job_id,))
             self._observer.job_erased(job_id)

@@ -76,6 +76,7 @@ class SpawnLauncher:
         """Starts ``task_process``, which watches the pipe and runs the command."""
         if self._lifeline is None:
             raise RuntimeError("the launcher was not opened")
+        # The child alone keeps ``ending`` open, so ``ended`` becomes readable when the child is gone.
         ended, ending = os.pipe()
         command = [
             sys.executable,
@@ -129,7 +130,7 @@ class SpawnLauncher:
         os.close(ended)
         _, status, usage = os.wait4(pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-        signal_group(pid, signal.SIGKILL)
+        signal_group(pid, signal.SIGKILL)  # what the task left running ends with it
         return ended_of(pid, status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss)
 
 

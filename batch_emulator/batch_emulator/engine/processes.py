@@ -61,6 +61,7 @@ def end_trees(pids: Collection[int], patience: float) -> None:
         with suppress(*_GONE):
             process = psutil.Process(pid)
             members += [process, *process.children(recursive=True)]
+    # psutil checks the start time before it signals, so a reused process id is safe.
     for member in members:
         with suppress(*_GONE):
             member.terminate()

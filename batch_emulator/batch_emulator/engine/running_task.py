@@ -51,6 +51,7 @@ class RunningTask:
             signal_group(self.pid, signal.SIGKILL)
             self.kill_at = now + grace  # again, should it take so long to die
         elif self.verdict is None and now >= self.deadline:
+            # SIGTERM first: a program may want to save its work.
             self.note(f"killed: it ran for {self.work.max_run_duration:.10g} s, the limit of max_run_duration")
             self.verdict = TaskExit.TIMED_OUT
             self.terminate(now, grace)
@@ -59,6 +60,7 @@ class RunningTask:
         """Kills the process if its whole group uses more memory, in bytes, than the job's memory_mib."""
         limit = self.work.memory_mib
         if used > limit * _MIB and self.verdict is None:
+            # SIGKILL at once, as the kernel does it; while a program shuts down, the machine could run out of memory.
             self.note(f"killed: it used {used / _MIB:.0f} MiB of memory, its limit is {limit} MiB (memory_mib)")
             self.kill(OUT_OF_MEMORY)
 

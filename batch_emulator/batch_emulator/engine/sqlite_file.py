@@ -58,7 +58,7 @@ class SqliteFile:
         self.path = folder / "state.sqlite"
         self._schema = schema
         self._patience = patience
-        self._local = threading.local()
+        self._local = threading.local()  # SQLite's transactions belong to a connection, so each thread needs its own
         self._all: weakref.WeakSet[_ThreadConnection] = weakref.WeakSet()
         self._prepare()
 

@@ -55,12 +55,13 @@ class Supervisor:
                 if row.pid is not None:
                     processes.end_recorded(row.pid, row.pid_created)
             self._store.record([_waiting(row) for row in rows])
+        # Removed only now: the processes that worked there are gone.
         shutil.rmtree(self._scratch, ignore_errors=True)
 
     def step(self, timeout: float) -> bool:
         """Waits for something to do and does it; False if nothing came up within ``timeout`` seconds."""
         until = time.monotonic() + timeout
-        wait = 0.0
+        wait = 0.0  # the first look never waits: something may be due already
         while not self._round(self._launcher.wait(wait)):
             now = time.monotonic()
             if now >= until:
@@ -75,7 +76,7 @@ class Supervisor:
 
     def close(self) -> None:
         """Ends all tasks; they wait for the next supervisor, without loss of a retry."""
-        self._launcher.close()
+        self._launcher.close()  # first: a task recorded as waiting must not be running any more
         self._store.record([_waiting(task.row) for task in self._tasks.values()])
         self._tasks.clear()
         self._jobs.clear()
@@ -93,6 +94,7 @@ class Supervisor:
         except BaseException:
             self._store.record(rows)  # these processes are gone: nobody could find out their exit codes later
             raise
+        # One transaction for the whole round: commits would otherwise limit how fast quick tasks run.
         changed = self._record(rows + started, {row.job_id for row in started})
         for task, _ in finished:
             shutil.rmtree(task.cwd, ignore_errors=True)
@@ -110,6 +112,7 @@ class Supervisor:
                     continue
             self._jobs[job_id].is_cancelled = state in _ENDING
         if is_new:
+            # Sorting is stable, and the store returns jobs by age, so equal priorities stay in that order.
             self._jobs = dict(sorted(self._jobs.items(), key=lambda item: -item[1].work.priority))
         return is_new
 

@@ -37,6 +37,7 @@ class SupervisorLock:
         except BaseException:
             os.close(handle)
             raise
+        # Not closed until release: the lock belongs to the open file, which tasks inherit.
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"{os.getpid()} {processes.created(os.getpid())}\n".encode(), 0)
         self._handle = handle

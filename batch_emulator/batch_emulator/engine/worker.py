@@ -48,7 +48,7 @@ class Worker:
                 self._step()
                 if self._supervisor.is_idle:
                     self._wake.wait(_IDLE)
-        except BaseException as error:
+        except BaseException as error:  # including SystemExit: a dead thread must not look like an idle one
             log.exception("tasks are no longer run")
             self.failure = error
 

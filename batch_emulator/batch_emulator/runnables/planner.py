@@ -68,6 +68,7 @@ class Planner:
 
     def _steps(self, runnables: Sequence[Any], folder: Path) -> list[Step]:
         steps = [self._step(runnable, n, folder) for n, runnable in enumerate(runnables)]
+        # The task's own process can run a step only if nothing has to be limited or decided after it.
         only = steps[0]
         if len(steps) == 1 and self._is_preloaded(only) and not (only.timeout or only.ignore_exit_status):
             return [replace(only, in_process=True)]

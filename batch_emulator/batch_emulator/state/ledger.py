@@ -86,7 +86,7 @@ class Ledger:
         with self.database.transaction() as connection:
             added = connection.execute(
                 "INSERT INTO batch_jobs (uid, project, location, job_id, created, updated) VALUES (?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT DO NOTHING",
+                " ON CONFLICT DO NOTHING",  # of two clients that create the same job at once, one wins
                 (uid, name.parent.project, name.parent.location, name.job_id, now, now),
             )
         return bool(added.rowcount)
@@ -209,6 +209,7 @@ class Ledger:
         """Keeps the result for an hour; does nothing for a request without an id."""
         now = time.time()
         with self.database.transaction() as connection:
+            # Expired entries go whenever a new one comes, so that no timer is needed.
             connection.execute("DELETE FROM batch_requests WHERE moment < ?", (now - _REQUESTS_KEPT,))
             if request_id:
                 connection.execute(

@@ -55,6 +55,7 @@ class Notifications:
         self._database = database
         self._outbox = outbox
         self._faults_of = faults_of
+        # Parsing the job for each change of each of its tasks would cost more than the change itself.
         self._settings = lru_cache(_CACHED)(self._load)
 
     def job_changed(self, change: JobChange) -> None:

@@ -46,7 +46,7 @@ class Outbox:
             connection.executemany(
                 "INSERT INTO events (due, envelope) VALUES (?, ?)", [(time.time() + delay, text) for delay in delays]
             )
-        self._on_put()
+        self._on_put()  # a reader that looks before the commit finds nothing, and looks again soon
 
     def next(self) -> Pending | None:
         """The notification that has been due for longest, or None. It stays until ``done``."""

@@ -54,6 +54,7 @@ class SqliteEventQueue:
 
     def take(self, lease: float = 60.0) -> Delivery | None:
         """The next envelope that is due, or None. Unless ``done`` within ``lease`` seconds, it is delivered again."""
+        # One transaction, so that of two takers at once only one gets the envelope.
         with self._database.transaction() as connection:
             now = self._clock()
             due = connection.execute(

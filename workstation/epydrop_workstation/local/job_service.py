@@ -62,6 +62,7 @@ class LocalJobService:
     def submit(self, spec: JobSpec) -> JobView:
         """Creates the job, or returns the existing one. Raises BadInput, RetryableError."""
         _check(spec)
+        # Not the job id: Batch's uids differ from it, and code that confuses them should fail here, too.
         uid = f"{spec.job_id}-{uuid.uuid4().hex[:8]}"
         self._store.insert(spec.job_id, uid, _stored_spec(spec), spec.task_count)
         view = self.get(spec.job_id)

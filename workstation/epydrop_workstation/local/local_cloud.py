@@ -64,6 +64,7 @@ class Machine:
         self.jobs.run_only_tasks_of(run_id)
         next_check = 0.0
         while not is_done():
+            # In the cloud a schedule sends these checks; they make up for lost events.
             if time.monotonic() >= next_check:
                 self.kick({"check": run_id})
                 next_check = time.monotonic() + CHECK_EVERY
@@ -77,7 +78,7 @@ class Machine:
         try:
             self.jobs.run_tasks(pace)
             self.waits_for = ""
-        except RetryableError as busy:
+        except RetryableError as busy:  # usually another process runs the jobs of this folder
             self.waits_for = str(busy)
             time.sleep(pace)
 
