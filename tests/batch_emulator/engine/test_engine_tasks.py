@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 
@@ -149,6 +150,19 @@ def test_what_a_task_leaves_running_ends_with_it(make, kind, tmp_path):
 
     assert engine.finish().state is JobState.SUCCEEDED
     until(lambda: not is_alive(int((tmp_path / "left").read_text())))
+
+
+def test_a_process_that_escapes_its_group_does_not_keep_the_lock(make, kind, tmp_path):
+    """Otherwise no supervisor could start as long as it lives."""
+    engine = make(kind)
+    engine.submit("escape", tmp_path)
+    engine.finish()
+    engine.close()
+
+    try:
+        engine.step(0)
+    finally:
+        os.kill(int((tmp_path / "escaped").read_text()), signal.SIGKILL)
 
 
 @pytest.mark.parametrize(("kind", "count"), [("fork", 60), ("spawn", 8)])
