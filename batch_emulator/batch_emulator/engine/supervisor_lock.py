@@ -46,6 +46,8 @@ class SupervisorLock:
     def release(self) -> None:
         """Releases the lock; harmless if it was not taken."""
         if self._handle is not None:
+            # Without a name in the file, the next one waits for processes that are still ending, instead of giving up.
+            os.ftruncate(self._handle, 0)
             os.close(self._handle)
             self._handle = None
 
