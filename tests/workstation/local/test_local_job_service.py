@@ -171,7 +171,7 @@ def test_code_that_cannot_be_imported_is_a_configuration_error(make):
         service.run_tasks(1)
 
 
-def test_another_process_that_tends_the_same_root_is_waited_for(service, tmp_path):
+def test_another_process_that_runs_the_tasks_of_the_same_root_is_waited_for(service, tmp_path):
     """It is named; a closed service takes its turn once the other is gone."""
     service.submit(a_spec("exit", 0))
     program = (
