@@ -99,11 +99,13 @@ def test_a_notification_that_cannot_be_published_is_given_up_after_six_attempts(
     outbox = Outbox(database, publisher.wake)
     outbox.put(ONE, [0.0])
     publisher.start(outbox)
-    until(lambda: outbox.next_due() is None)
     other = Notification("projects/p/topics/other", {}, b"")
-    outbox.put(other, [0.0])
-    until(lambda: outbox.next_due() is None)
-    publisher.close()
+    try:
+        until(lambda: outbox.next_due() is None)
+        outbox.put(other, [0.0])
+        until(lambda: outbox.next_due() is None)
+    finally:
+        publisher.close()
 
     assert attempts == [ONE] * 6 + [other]
     assert "projects/p/topics/t: no such topic" in caplog.text
