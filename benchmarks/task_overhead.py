@@ -18,11 +18,12 @@ from pathlib import Path
 import tasks
 
 from batch_emulator.engine.fork_launcher import ForkLauncher
-from batch_emulator.engine.options import Options, base_environment, usable_cores
+from batch_emulator.engine.options import base_environment, usable_cores
 from epydrop.core.jobs import JobSpec, JobState
 from epydrop.formats.orders import Resources
 from epydrop_workstation.local.database import Database
 from epydrop_workstation.local.job_service import LocalJobService
+from epydrop_workstation.local.options import LocalOptions
 
 TASKS = 200
 PLAIN_TASKS = 20  # new processes are so slow that a tenth of the tasks is enough to measure
@@ -42,7 +43,7 @@ def with_job_service(argv: tuple[str, ...], cores: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["PYTHONPATH"] = str(HERE)
         launcher = ForkLauncher("tasks", ENV)
-        service = LocalJobService(Database(Path(folder)), options=Options(cores=cores, env=ENV), launcher=launcher)
+        service = LocalJobService(Database(Path(folder)), options=LocalOptions(cores=cores, env=ENV), launcher=launcher)
 
         def run(job_id: str, count: int) -> None:
             size = Resources(1000, 4000, 600, 4000)
@@ -52,7 +53,7 @@ def with_job_service(argv: tuple[str, ...], cores: int) -> float:
                 if view is not None and view.state.is_ended:
                     assert view.state is JobState.SUCCEEDED, view  # noqa: S101 - the time of a failed job means nothing
                     return
-                service.tend(0.2)
+                service.run_tasks(0.2)
 
         try:
             run("warm-up", cores)

@@ -1,4 +1,4 @@
-"""What the person who starts the emulator chooses."""
+"""The options of a server, and the notifications that it publishes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from batch_emulator.engine.options import usable_cores
 
 @dataclass(frozen=True)
 class Notification:
-    """A message that Batch sends to the topic a job names: its attributes say all; ``data`` is text for people."""
+    """A message that Batch sends to a topic. Programs read the attributes; ``data`` is text for people."""
 
     topic: str  # projects/{project}/topics/{topic}
     attributes: Mapping[str, str]
@@ -23,16 +23,18 @@ Publish = Callable[[Notification], None]
 
 @dataclass(frozen=True)
 class ServerOptions:
-    """How the emulator is started.
+    """How a server is started.
 
-    ``state`` is the folder of jobs, tasks and logs: started again with it, the server goes on where it stopped.
-    A port of 0 is one that is free. ``parallelism`` is the number of tasks at a time, of all jobs together.
-    ``env`` is what every task has beside what its job gives it. ``secrets`` are the values of Secret Manager's
-    versions by their full names. ``entrypoints`` say what an image runs that a job gives only arguments for.
-    ``preload`` names Python modules that tasks begin with: imported once, then ``python -m MODULE`` starts in
-    milliseconds. ``publish`` gets every notification, on a thread of its own; what it raises means "later again".
-    Without it they go to the emulator at PUBSUB_EMULATOR_HOST, else into ``notifications.jsonl`` in the folder.
-    ``mischief`` are the words of the page docs/batch-emulator.md, for all jobs: {"preempt": "0-3x2", "drop": "50"}.
+    ``state``: the folder for jobs, tasks and logs; a server started with it again continues its jobs.
+    ``grpc_port``, ``rest_port``: 0 means any free port.
+    ``parallelism``: tasks at a time, over all jobs.
+    ``env``: variables for every task, beside those of its job.
+    ``secrets``: values of Secret Manager's secrets by full name, projects/P/secrets/S/versions/V.
+    ``entrypoints``: what an image runs if its job gives arguments only.
+    ``preload``: Python modules to import once; ``python -m MODULE`` then starts in milliseconds.
+    ``publish``: called with every notification, on a thread of its own; an exception means "retry later". By
+    default notifications go to the emulator at PUBSUB_EMULATOR_HOST, or to ``notifications.jsonl`` in the folder.
+    ``faults``: faults for all jobs, {"preempt": "0-3x2", "drop": "50"}, as in docs/batch-emulator.md.
     """
 
     state: Path
@@ -44,4 +46,4 @@ class ServerOptions:
     entrypoints: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     preload: tuple[str, ...] = ()
     publish: Publish | None = None
-    mischief: Mapping[str, str] = field(default_factory=dict)
+    faults: Mapping[str, str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The page about the emulator says what is so: its blocks are run, in their order, as a reader would."""
+"""The page about the emulator is right: its blocks are run, in their order, as a reader would."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ import typer
 from support.batch_jobs import PATIENCE, until
 from support.paths import ROOT
 
-from batch_emulator.fault_plans import WORDS
-from epydrop_workstation.cli.main import app
+from batch_emulator.cli import run_server
+from batch_emulator.engine.faults import WORDS
 
 PAGE = (ROOT / "docs" / "batch-emulator.md").read_text()
 BLOCKS = re.findall(r"^```(sh|python)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-START = "epydrop batch-api"
+START = "batch-emulator"
 
 
 class Reader:
@@ -74,7 +74,11 @@ class Reader:
         said = self._folder / "said"
         with said.open("w") as file:
             self._server = subprocess.Popen(
-                [*command.split(), *ports.split()], cwd=self._folder, env=self._environment, stdout=file, text=True
+                [sys.executable, "-m", "batch_emulator", *command.split()[1:], *ports.split()],
+                cwd=self._folder,
+                env=self._environment,
+                stdout=file,
+                text=True,
             )
         until(lambda: "Ctrl-C stops it" in said.read_text() or self._server.poll() is not None)
         assert self._server.poll() is None
@@ -103,7 +107,7 @@ def test_every_block_of_the_page_does_what_it_says(tmp_path):
     assert (tmp_path / "my-batch" / ".epydrop" / "logs").is_dir()
 
 
-def test_every_word_of_mischief_is_on_the_page():
+def test_every_fault_is_on_the_page():
     """And no other."""
     table = PAGE.split("| word | value |")[1].split("\n\n", maxsplit=1)[0]
 
@@ -111,8 +115,10 @@ def test_every_word_of_mischief_is_on_the_page():
 
 
 def test_the_options_of_the_page_are_those_of_the_command():
-    """Each is explained, and each that is explained exists; docker's own are spoken of, too."""
-    command = typer.main.get_command(app).commands["batch-api"]
+    """Each is explained, and each that is explained exists; docker's own are mentioned, too."""
+    app = typer.Typer(add_completion=False)
+    app.command()(run_server)
+    command = typer.main.get_command(app)
     options = {name for parameter in command.params for name in parameter.opts if name.startswith("--")}
 
-    assert set(re.findall(r"`(--[a-z-]+)", PAGE)) - {"--memory"} | {"--help", "--state"} == options | {"--help"}
+    assert set(re.findall(r"`(?:batch-emulator )?(--[a-z-]+)", PAGE)) - {"--memory", "--help"} == options - {"--state"}

@@ -23,7 +23,7 @@ class EventQueueContract:
         assert delivery.delivery_count == 1
 
     def test_envelopes_come_in_the_order_in_which_they_are_due(self, queue, clock):
-        """As long as nobody asked for mischief."""
+        """Without faults."""
         queue.put({"id": "later"}, delay=5)
         queue.put({"id": "a"})
         queue.put({"id": "b"})

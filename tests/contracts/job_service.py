@@ -32,15 +32,15 @@ class JobServiceContract:
         """Keeps the tasks of the next job from beginning; without it they begin only when the test asks."""
 
     def announced(self):
-        """The (job id, state) of all notifications so far, read behind the service's back."""
+        """The (job id, state) of all notifications so far, read without the service."""
         raise NotImplementedError
 
     def raw_jobs(self):
-        """The ids of all jobs, read behind the service's back."""
+        """The ids of all jobs, read without the service."""
         raise NotImplementedError
 
     def test_a_submitted_job_waits_and_is_shown_as_asked_for(self, service):
-        """With an id of the service's own."""
+        """With a uid of the service's own."""
         view = service.submit(a_spec("exit", 0, tasks=3, labels={"stage": "runner", "run_id": "x"}))
 
         assert view.job_id == "runner-x-1"
@@ -67,7 +67,7 @@ class JobServiceContract:
         assert service.submit(a_spec("exit", 3)).state is JobState.FAILED
 
     def test_another_job_of_the_same_id_is_refused(self, service):
-        """Told by its labels, which carry a digest of the orders."""
+        """Recognised by its labels, which contain a digest of the orders."""
         service.submit(a_spec("exit", 0, labels={"orders": "a"}))
 
         with pytest.raises(BadInput, match="runner-x-1"):
@@ -79,13 +79,13 @@ class JobServiceContract:
         "changes", [{"tasks": 0}, {"tasks": 100_001}, {"job_id": "Runner_1"}, {"job_id": "a" * 64}]
     )
     def test_a_specification_out_of_bounds_is_refused(self, service, changes):
-        """For good: trying again would not help."""
+        """Permanently: a retry would not help."""
         with pytest.raises(BadInput):
             service.submit(a_spec("exit", 0, **changes))
 
         assert self.raw_jobs() == []
 
-    def test_a_job_that_was_never_submitted_is_nothing(self, service):
+    def test_a_job_that_was_never_submitted_does_not_exist(self, service):
         """No question about it is an error."""
         assert service.get(UNKNOWN) is None
         assert list(service.failed_tasks(UNKNOWN)) == []

@@ -15,7 +15,6 @@ import pytest
 from support.git_repository import GitRepository
 from support.stage_run import StageRun
 
-from batch_emulator.engine.options import Options
 from epydrop.errors import BadInput
 from epydrop.experiment.sections import Repository
 from epydrop.formats.names import Stage, job_id
@@ -23,6 +22,7 @@ from epydrop.stores.folder import FileObjectStore
 from epydrop_stages.inputs.repository import check_out
 from epydrop_stages.inputs.repository.git import ASKPASS, Git, GitFailed, Remote, config_of, environment_of
 from epydrop_stages.stages.context import Told
+from epydrop_workstation.local.options import LocalOptions
 
 SECRET = "github_pat_11ABCDEFG0swordfish"
 BASIC = base64.b64encode(f"x-access-token:{SECRET}".encode()).decode()
@@ -309,9 +309,9 @@ def test_what_a_stage_was_told_prints_without_the_token():
 
 def test_on_one_machine_only_builders_get_the_token():
     """Runner and output have no use for it."""
-    options = Options(env={"EPYDEMIX_DATA": "/data"}, builder_env={"GITHUB_PAT": SECRET})
+    options = LocalOptions(env={"EPYDEMIX_DATA": "/data"}, builder_env={"GITHUB_PAT": SECRET})
 
-    assert options.env_of(job_id(Stage.BUILDER, RUN, 1)) == {"EPYDEMIX_DATA": "/data", "GITHUB_PAT": SECRET}
+    assert options.stage_env(job_id(Stage.BUILDER, RUN, 1)) == {"GITHUB_PAT": SECRET}
     for stage in (Stage.RUNNER, Stage.OUTPUT):
-        assert options.env_of(job_id(stage, RUN, 1)) == {"EPYDEMIX_DATA": "/data"}
+        assert options.stage_env(job_id(stage, RUN, 1)) == {}
     assert SECRET not in repr(options)

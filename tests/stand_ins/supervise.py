@@ -1,21 +1,23 @@
-"""Runs the jobs of a ROOT until it is killed: ``python supervise.py ROOT fork|spawn``."""
+"""Runs the jobs of a folder until it is killed: ``python supervise.py FOLDER fork|spawn``."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from support.local_jobs import a_service
+sys.path.append(str(Path(__file__).parents[1]))
+
+from support.engine_jobs import Engine
 
 
 def main(root, kind):
-    """Says 'tending' once it has the lock."""
-    service, _ = a_service(Path(root), kind)
-    service.tend(0)
-    sys.stdout.write("tending\n")
+    """Says 'running' once it has the lock."""
+    engine = Engine(root, kind)
+    engine.step(0)
+    sys.stdout.write("running\n")
     sys.stdout.flush()
     while True:
-        service.tend(1.0)
+        engine.step(1.0)
 
 
 if __name__ == "__main__":

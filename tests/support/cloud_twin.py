@@ -180,7 +180,7 @@ def deployed(
             env={"STORAGE_EMULATOR_HOST": around.storage.url},
             secrets={settings["EPYDROP_SIGNING_KEY_SECRET"]: _signing_key(folder)},
             preload=("epydrop_stages", "epydrop.stores.cloud_storage"),
-            mischief=mischief or {},
+            faults=mischief or {},
         )
         batch = stack.enter_context(serve(options))
         environment = {

@@ -1,37 +1,24 @@
-"""Local job services and jobs for them, with only what a test cares about spelled out."""
+"""The local job service and jobs for it, with only what a test cares about spelled out."""
 
 from __future__ import annotations
 
-import os
-import time
-from pathlib import Path
-
-import psutil
-
 from batch_emulator.engine.fork_launcher import ForkLauncher
-from batch_emulator.engine.launchers import SpawnLauncher
-from batch_emulator.engine.options import Options, base_environment
+from batch_emulator.engine.options import base_environment
 from epydrop.core.jobs import RETRIED_BY_BATCH, JobSpec
 from epydrop.formats.orders import Resources
 from epydrop_workstation.local.database import Database
 from epydrop_workstation.local.job_service import LocalJobService
-from support.paths import STAND_INS
-
-PATIENCE = 100.0  # seconds; only a hang takes so long
-
-
-def a_launcher(kind, module="sample_tasks"):
-    """A launcher whose processes find the sample tasks."""
-    path = {"PYTHONPATH": str(STAND_INS)}
-    return SpawnLauncher() if kind == "spawn" else ForkLauncher(module, {**base_environment(), **path})
+from epydrop_workstation.local.options import LocalOptions
+from support import engine_jobs
 
 
-def a_service(root, kind="fork", emit=None, module="sample_tasks", env=None, **options):
-    """A service and the database under it."""
+def a_service(root, emit=None, module="sample_tasks", env=None, **options):
+    """A service whose tasks find the sample tasks, and the database under it."""
     database = Database(root)
-    env = {"PYTHONPATH": str(STAND_INS), **(env or {})}
-    chosen = Options(**{"cores": 2, "env": env, "backoff": 0.01, **options})
-    return LocalJobService(database, emit=emit, options=chosen, launcher=a_launcher(kind, module)), database
+    path = {"PYTHONPATH": engine_jobs.TASK_PATH}
+    chosen = LocalOptions(**{"cores": 2, "env": {**path, **(env or {})}, "backoff": 0.01, **options})
+    launcher = ForkLauncher(module, {**base_environment(), **path})
+    return LocalJobService(database, emit=emit, options=chosen, launcher=launcher), database
 
 
 def a_spec(*action, job_id="runner-x-1", tasks=1, **changes):
@@ -54,29 +41,8 @@ def a_spec(*action, job_id="runner-x-1", tasks=1, **changes):
 
 
 def until(condition, service=None):
-    """Waits until the condition holds, tending the service's jobs meanwhile."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        if service:
-            service.tend(0.1)
-        else:
-            time.sleep(0.02)
-
-
-def is_alive(pid):
-    """Whether a process does anything any more."""
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def pids_in(folder):
-    """The processes that tasks of the action 'parent' told of."""
-    return [int(pid) for file in Path(folder).glob("*.pids") for pid in file.read_text().split()]
-
-
-def descendants(pid=None):
-    """All processes below one, or below this."""
-    return psutil.Process(pid or os.getpid()).children(recursive=True)
+    """Waits until the condition holds; with a service, runs its tasks meanwhile."""
+    if service is None:
+        engine_jobs.until(condition)
+    else:
+        engine_jobs.until(condition, lambda: service.run_tasks(0.1))

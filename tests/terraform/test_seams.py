@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from support.paths import ROOT
 from support.terraform_plan import load_plan, resources
 
-from batch_emulator.engine.options import _ONE_THREAD
+from batch_emulator.engine.options import THREAD_COUNTS
 from epydrop import settings
 from epydrop.formats import names
 from epydrop.service.parse import FINALIZED, PUBLISHED
@@ -147,7 +147,7 @@ def test_cloud_build_pushes_where_terraform_looks() -> None:
 def test_the_image_computes_as_one_machine_does() -> None:
     """The same threads and the same hash seed: the same bytes."""
     dockerfile = (ROOT / "stage_image" / "Dockerfile").read_text()
-    for name in (*_ONE_THREAD, "PYTHONHASHSEED"):
+    for name in (*THREAD_COUNTS, "PYTHONHASHSEED"):
         if name != "VECLIB_MAXIMUM_THREADS":  # Apple's
             assert re.search(rf"\b{name}=[01]\b", dockerfile), name
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from support.one_machine import CALIBRATION, SWEEP, Command, slow, tables, until
 
+from batch_emulator.engine.faults import DeliveryFaults
 from epydrop.core.run import Phase, Run
-from epydrop_workstation.local.event_queue import Mischief
 from epydrop_workstation.local.local_cloud import Machine
 from epydrop_workstation.local.wiring import local_machine
 from epydrop_workstation.packing import pack
@@ -34,7 +34,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str,
 
 def test_an_experiment_runs_from_file_to_report(epydrop: Command) -> None:
     """All that the README promises is there, and its digests are right."""
-    found = epydrop.core.run(epydrop.file(SWEEP))
+    found = epydrop.run(epydrop.file(SWEEP))
 
     folder, outputs = Path(found["folder"]), Path(found["outputs"])
     complete = json.loads((outputs / "complete.json").read_text())
@@ -55,7 +55,7 @@ def test_data_files_come_along_and_posteriors_come_out(epydrop: Command) -> None
         "date,cases\n" + "\n".join(f"2026-01-{day:02},{10 + 3 * day}" for day in range(1, 13)), "data/cases.csv"
     )
 
-    found = epydrop.core.run(epydrop.file(CALIBRATION))
+    found = epydrop.run(epydrop.file(CALIBRATION))
 
     assert (Path(found["outputs"]) / "posteriors.parquet").exists()
     assert (Path(found["folder"]) / "inputs" / "data" / "cases.csv").exists()
@@ -63,7 +63,7 @@ def test_data_files_come_along_and_posteriors_come_out(epydrop: Command) -> None
 
 def test_tables_do_not_depend_on_how_many_tasks_run_at_once(epydrop: Command, undisturbed: dict) -> None:
     """One at a time gives the same bytes as two."""
-    found = epydrop.core.run(epydrop.file(SWEEP), "--parallelism", 1)
+    found = epydrop.run(epydrop.file(SWEEP), "--parallelism", 1)
 
     assert tables(found["outputs"]) == undisturbed[SWEEP]
 
@@ -86,9 +86,9 @@ def test_events_that_repeat_lag_and_overtake_each_other_change_nothing(
     epydrop: Command, undisturbed: dict, seed: int
 ) -> None:
     """Nor do lost ones: the checks find what they would have told."""
-    mischief = Mischief(seed=seed, repeat=0.4, delay=0.4, reorder=True, drop=0.2)
+    faults = DeliveryFaults(seed=seed, repeat=0.4, delay=0.4, reorder=True, drop=0.2)
     name, data = pack(epydrop.folder / epydrop.file(SWEEP))
-    with local_machine(epydrop.root, mischief=mischief) as machine:
+    with local_machine(epydrop.root, faults=faults) as machine:
         run_id = machine.drop(name, data)
         while machine.runs.load(run_id) is None:  # the one event that no check of a run makes up for
             run_id = machine.drop(name, data)
@@ -131,7 +131,7 @@ def test_a_run_that_was_killed_goes_on_where_it_was(
     until(lambda: not epydrop.alive())
     runs, results = list(epydrop.root.glob("runs/sweep/*")), epydrop.results()
 
-    found = epydrop.core.run(file)
+    found = epydrop.run(file)
 
     assert found["phase"] == "succeeded"
     assert tables(found["outputs"]) == undisturbed[slow()]
@@ -144,7 +144,7 @@ def test_the_same_file_is_a_new_run_once_the_first_has_finished(epydrop: Command
     """Nobody runs it twice by accident: while it is unfinished, it goes on."""
     file = epydrop.file(SWEEP)
 
-    assert epydrop.core.run(file)["run_id"] != epydrop.core.run(file)["run_id"]
+    assert epydrop.run(file)["run_id"] != epydrop.core.run(file)["run_id"]
 
 
 def test_new_starts_anew_although_an_unfinished_run_could_go_on(epydrop: Command) -> None:
@@ -152,7 +152,7 @@ def test_new_starts_anew_although_an_unfinished_run_could_go_on(epydrop: Command
     file = epydrop.file(slow())
     epydrop.killed_when(has(epydrop.root, "runs/*/*/runner-artifacts/result_*"), "run", file)
 
-    found = epydrop.core.run(file, "--new")
+    found = epydrop.run(file, "--new")
 
     assert len(list(epydrop.root.glob("runs/sweep/*"))) == 2
     assert found["phase"] == "succeeded"
@@ -167,7 +167,7 @@ def test_a_corrupted_result_is_made_again_and_no_other(epydrop: Command, undistu
     bad = next(path for path in results if path.name == "result_00002.pkl.zst")
     bad.write_bytes(bad.read_bytes()[:-100])
 
-    found = epydrop.core.run(file)
+    found = epydrop.run(file)
 
     changed = [path.name for path, written in epydrop.results().items() if results[path] != written]
     refusals = list(Path(found["folder"]).glob("errors/output/*/refused.json"))
@@ -189,7 +189,7 @@ def test_tasks_that_eat_too_much_memory_get_more_and_then_fail_by_that_name(epyd
     """And a retry with enough of it goes on."""
     file = epydrop.file(GREEDY)
 
-    found = epydrop.core.run(file, code=1)
+    found = epydrop.run(file, code=1)
 
     assert "out_of_memory" in found["reason"]
     assert len(json.loads(epydrop("show", "latest", "--json"))["attempts"]) == 3  # builder, runner, runner with more
@@ -198,7 +198,7 @@ def test_tasks_that_eat_too_much_memory_get_more_and_then_fail_by_that_name(epyd
 
 def test_tasks_that_hang_are_ended_and_named(epydrop: Command) -> None:
     """``max_run_duration`` is what they may take."""
-    found = epydrop.core.run(epydrop.file(ENDLESS), code=1)
+    found = epydrop.run(epydrop.file(ENDLESS), code=1)
 
     assert found["failures"] == ["4 x timed_out (for example task 0)"]
     log = next(line for line in epydrop("show", "latest").splitlines() if "log: " in line).split("log: ")[1]
@@ -210,7 +210,7 @@ def test_enough_results_are_published_with_the_gaps_told(epydrop: Command) -> No
     """Exit code 3; the report and the metadata name the missing task and why."""
     limits = "run: {min_success: 0.75, stages: {runner: {max_run_duration: 4}}}\n"
 
-    found = epydrop.core.run(epydrop.file(ONE_ENDLESS + limits), code=3)
+    found = epydrop.run(epydrop.file(ONE_ENDLESS + limits), code=3)
 
     metadata = json.loads((Path(found["folder"]) / "run_metadata.json").read_text())
     assert (found["phase"], found["missing"], metadata["missing"]) == ("succeeded", "3", "3")
@@ -220,7 +220,7 @@ def test_enough_results_are_published_with_the_gaps_told(epydrop: Command) -> No
 def test_a_retry_computes_only_what_is_missing(epydrop: Command) -> None:
     """Finished results stay as they are."""
     limits = "run: {stages: {runner: {max_run_duration: 4}}}\n"
-    found = epydrop.core.run(epydrop.file(ONE_ENDLESS.replace("300000", "1500") + limits.replace("4", "2")), code=1)
+    found = epydrop.run(epydrop.file(ONE_ENDLESS.replace("300000", "1500") + limits.replace("4", "2")), code=1)
     results = epydrop.results()
     assert len(results) == 3
 

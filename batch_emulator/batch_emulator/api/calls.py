@@ -1,4 +1,4 @@
-"""All that clients may call, whichever door they come in by."""
+"""All methods that clients may call, for both transports."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 from google.cloud.location import locations_pb2
 from google.longrunning import operations_pb2
 
-from batch_emulator import messages
-from batch_emulator.api.errors import ApiError
 from batch_emulator.api.jobs import Jobs
 from batch_emulator.api.operations import Operations
 from batch_emulator.api.tasks import Tasks
+from batch_emulator.protocol import messages
+from batch_emulator.protocol.errors import ApiError
 
 BATCH = "google.cloud.batch.v1.BatchService"
 OPERATIONS = "google.longrunning.Operations"
@@ -32,10 +32,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Call:
-    """A method of a service, its HTTP rule, and what answers it.
+    """A method of a service, its google.api.http rule, and the function that answers it.
 
-    ``http`` is the verb and the path, with the field that the path fills in: ``GET {name=projects/*}``;
-    ``body`` is the field that the body fills in, or '*' for all fields.
+    ``http`` is the verb and the path, with the request field that the path sets: ``GET {name=projects/*}``;
+    ``body`` is the request field that the body sets, or '*' if the body is the whole request.
     """
 
     service: str
@@ -46,7 +46,7 @@ class Call:
     body: str = ""
 
     def reply_to(self, request: Any) -> Any:
-        """The answer, with a line in the log for those who debug. Raises ApiError."""
+        """Answers a request, and logs the call at debug level. Raises ApiError."""
         what = getattr(request, "name", "") or getattr(request, "parent", "")
         began = time.perf_counter()
         try:
@@ -59,7 +59,7 @@ class Call:
 
 
 def all_calls(jobs: Jobs, tasks: Tasks, operations: Operations) -> list[Call]:
-    """As google/cloud/batch/v1/batch.proto and its service configuration have them."""
+    """The methods and HTTP rules of google/cloud/batch/v1/batch.proto and its service configuration."""
     batch = (
         ("CreateJob", f"POST {{parent={_PLACE}}}/jobs", messages.CreateJobRequest, jobs.create, "job"),
         ("ListJobs", f"GET {{parent={_PLACE}}}/jobs", messages.ListJobsRequest, jobs.page),

@@ -1,6 +1,6 @@
-"""The filters of lists: comparisons joined by AND, OR and NOT, the part of google.aip.dev/160 that people use.
+"""The filters of lists: comparisons joined by AND, OR and NOT, the common part of google.aip.dev/160.
 
-A filter is read once into a function that is asked about each thing, given as a mapping of its fields.
+A filter is parsed once into a predicate over the fields of an item.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from batch_emulator.api.errors import ApiError, Violation, invalid
+from batch_emulator.protocol.errors import ApiError, Violation, invalid
 
 Value = str | int | datetime
 Fields = Mapping[str, Value | Mapping[str, str]]
 Test = Callable[[Fields], bool]
 
-# A parenthesis, a quoted text, a relation, or a word; what begins with a digit may be a time, which has colons.
+# A parenthesis, a quoted string, an operator, or a word. A word that starts with a digit may be a time with colons.
 _TOKEN = re.compile(
     r"""\s*(?:([()])|("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(<=|>=|!=|[=<>:])|(\d[^\s()=<>!"']*|[^\s()=<>!:"']+))"""
 )
@@ -31,31 +31,31 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 }
 _LABELS = "labels."
 _OPENS = "("
-_LONGEST = 200  # words; it is read by recursion
+_LONGEST = 200  # tokens; the parser is recursive, and Python's stack is limited
 
 
 def read_filter(text: str, known: Mapping[str, type]) -> Test:
-    """The filter as a function; ``known`` are the fields that it may name, with their types.
+    """Parses a filter; ``known`` holds the fields that it may name, with their types.
 
     Field names may be written like_this, likeThis or LikeThis. Raises INVALID_ARGUMENT for the field 'filter'.
     """
-    return _Reader(text, known).read() if text.strip() else lambda _: True
+    return _Parser(text, known).read() if text.strip() else lambda _: True
 
 
-class _Reader:
-    """A descent through: either := both (OR both)*; both := term (AND? term)*; term := NOT term | (either) | test."""
+class _Parser:
+    """Recursive descent: either := both (OR both)*; both := term (AND? term)*; term := NOT term | (either) | test."""
 
     def __init__(self, text: str, known: Mapping[str, type]) -> None:
         self._known = known
         self._tokens = _split(text)
         if len(self._tokens) > _LONGEST:
-            raise _wrong(f"has {len(self._tokens)} words, at most {_LONGEST} are read")
+            raise _wrong(f"has {len(self._tokens)} words, at most {_LONGEST} are allowed")
         self._next = 0
 
     def read(self) -> Test:
         test = self._either()
         if self._peek():
-            raise _wrong(f"did not expect {self._peek()!r}")
+            raise _wrong(f"unexpected {self._peek()!r}")
         return test
 
     def _either(self) -> Test:
@@ -108,7 +108,7 @@ class _Reader:
     def _take(self) -> str:
         token = self._peek()
         if not token:
-            raise _wrong("it ends too early")
+            raise _wrong("unexpected end")
         self._next += 1
         return token
 
@@ -156,7 +156,7 @@ def _split(text: str) -> list[str]:
     while at < len(text):
         found = _TOKEN.match(text, at)
         if found is None:
-            raise _wrong(f"cannot be read from {text[at:]!r} on")
+            raise _wrong(f"cannot be parsed from {text[at:]!r} on")
         tokens.append(found[found.lastindex or 0])
         at = found.end()
     return tokens

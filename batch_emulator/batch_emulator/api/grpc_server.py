@@ -12,12 +12,12 @@ from google.rpc import code_pb2
 from grpc_status import rpc_status
 
 from batch_emulator.api.calls import Call
-from batch_emulator.api.errors import ApiError
-from epydrop.errors import ConfigurationError
+from batch_emulator.engine.errors import SetupError
+from batch_emulator.protocol.errors import ApiError
 
 HOST = "127.0.0.1"
 _THREADS = 16
-# Else a second server would share the port with the first, and each get some of the calls.
+# With SO_REUSEPORT, a second server would share the port with the first, and each would get some of the calls.
 _OPTIONS = (("grpc.so_reuseport", 0),)
 
 
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 def serve_grpc(calls: Sequence[Call], port: int) -> tuple[grpc.Server, int]:
-    """A server that listens, and its port. Raises ConfigurationError when the port is taken."""
+    """Starts a server and returns it with its port. Raises SetupError if the port is taken."""
     server = grpc.server(ThreadPoolExecutor(_THREADS, "batch-api-grpc"), options=_OPTIONS)
     for service in sorted({call.service for call in calls}):
         handlers = {call.method: _handler(call) for call in calls if call.service == service}
@@ -33,13 +33,13 @@ def serve_grpc(calls: Sequence[Call], port: int) -> tuple[grpc.Server, int]:
     try:
         bound = server.add_insecure_port(f"{HOST}:{port}")
     except RuntimeError as error:
-        raise ConfigurationError(f"port {port} of {HOST} is taken; give another --port, or 0 for any") from error
+        raise SetupError(f"port {port} of {HOST} is taken; give another --port, or 0 for any") from error
     server.start()
     return server, bound
 
 
 def _handler(call: Call) -> grpc.RpcMethodHandler:
-    """The call, with our errors as gRPC's."""
+    """The call as gRPC handles it, with ApiError as a gRPC status."""
 
     def answer(request: Any, context: grpc.ServicerContext) -> Any:
         try:
@@ -48,7 +48,7 @@ def _handler(call: Call) -> grpc.RpcMethodHandler:
             status = error.status
         except Exception:
             log.exception("%s failed", call.method)
-            status = ApiError(code_pb2.INTERNAL, "the emulator failed; its log says how").status
+            status = ApiError(code_pb2.INTERNAL, "internal error of the emulator; see its log").status
         context.abort_with_status(rpc_status.to_status(status))
         return None
 

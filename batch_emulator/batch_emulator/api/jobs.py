@@ -1,4 +1,4 @@
-"""Creating, reading, listing, cancelling and deleting jobs: the calls of BatchService, but for those of tasks."""
+"""The calls of BatchService that concern jobs: create, get, list, cancel and delete."""
 
 from __future__ import annotations
 
@@ -10,17 +10,22 @@ from typing import Any
 from google.longrunning import operations_pb2
 
 from batch_emulator.api import views
-from batch_emulator.api.errors import (
+from batch_emulator.api.filters import Fields, read_filter
+from batch_emulator.api.paging import MAX_BYTES, next_token, page_size, start_of
+from batch_emulator.engine.faults import LABEL, InvalidFault, parse_faults, words_of
+from batch_emulator.engine.job_store import JobStore
+from batch_emulator.engine.jobs import LIVE_STATES, JobState
+from batch_emulator.options import ServerOptions
+from batch_emulator.protocol.errors import (
     Violation,
     already_exists,
     failed_precondition,
     invalid,
     not_found,
 )
-from batch_emulator.api.filters import Fields, read_filter
-from batch_emulator.api.paging import MAX_BYTES, next_token, page_size, start_of
-from batch_emulator.api.resources import (
-    EVERYWHERE,
+from batch_emulator.protocol.messages import Job, ListJobsResponse
+from batch_emulator.protocol.resources import (
+    ALL_LOCATIONS,
     JobName,
     Location,
     is_job_id,
@@ -29,15 +34,10 @@ from batch_emulator.api.resources import (
     parse_job,
     parse_location,
 )
-from batch_emulator.engine.job_store import JobStore
-from batch_emulator.fault_plans import LABEL, UnknownMischief, mischief_of
-from batch_emulator.messages import Job, ListJobsResponse
-from batch_emulator.options import ServerOptions
 from batch_emulator.rules.accepted import accepted
 from batch_emulator.rules.job_checks import job_problems
 from batch_emulator.rules.unsupported import unsupported
 from batch_emulator.state.ledger import ORDERS, JobRecord, Ledger
-from epydrop.core.jobs import JobState
 
 _JOB_FIELDS = {
     "name": str,
@@ -48,11 +48,13 @@ _JOB_FIELDS = {
     "create_time": datetime,
     "update_time": datetime,
 }
-_LIVE = (JobState.QUEUED, JobState.SCHEDULED, JobState.RUNNING)
 
 
 class Jobs:
-    """The calls, each a request message in and a response message out. Raises ApiError."""
+    """The calls: each takes a request message and returns a response message. They raise ApiError.
+
+    ``wake`` makes the worker look for new jobs; it raises ApiError if there is no worker any more.
+    """
 
     def __init__(self, ledger: Ledger, store: JobStore, options: ServerOptions, wake: Callable[[], None]) -> None:
         self._ledger = ledger
@@ -64,6 +66,7 @@ class Jobs:
         """CreateJob."""
         parent = parse_location(request.parent, "parent")
         _check_request_id(request.request_id)
+        # One transaction: of two requests with the same id that arrive at once, the second finds the first.
         with self._ledger.database.transaction():
             record = self._earlier(request.request_id) or self._add(parent, request)
         self._wake()
@@ -88,6 +91,7 @@ class Jobs:
         for record in self._ledger.jobs(parent, request.order_by, after):
             if not matches(_fields(record)):
                 continue
+            # Only now, with another match at hand, is it certain that there is a next page.
             if len(response.jobs) == size or length > MAX_BYTES:
                 response.next_page_token = next_token(request, last)
                 break
@@ -98,17 +102,15 @@ class Jobs:
         return response
 
     def cancel(self, request: Any) -> operations_pb2.Operation:
-        """CancelJob: an operation that is done when the job is cancelled."""
-        return self._end(request, "cancel", self._begin_to_cancel)
+        """CancelJob: returns an operation that is done when the job is cancelled."""
+        return self._end(request, "cancel", self._start_cancel)
 
     def delete(self, request: Any) -> operations_pb2.Operation:
-        """DeleteJob: an operation that is done when the job is gone."""
-        return self._end(request, "delete", self._begin_to_delete)
-
-    # -- within --------------------------------------------------------------------------------
+        """DeleteJob: returns an operation that is done when the job is deleted."""
+        return self._end(request, "delete", self._start_delete)
 
     def _earlier(self, request_id: str) -> JobRecord | None:
-        """The job that an earlier request of this id created, if it is still there."""
+        """The job that an earlier request with this id created, if it still exists."""
         uid = self._ledger.result_of(request_id, "create") if request_id else None
         return self._ledger.job_of(uid) if uid else None
 
@@ -119,28 +121,29 @@ class Jobs:
         if not self._ledger.add_job(name, uid):
             raise already_exists(str(name))
         self._store.insert(uid, uid, job.SerializeToString(), job.task_groups[0].task_count)
-        self._ledger.remember(request.request_id, "create", uid)
+        self._ledger.remember_request(request.request_id, "create", uid)
         record = self._ledger.job_of(uid)
         if record is None:
-            raise RuntimeError(f"{name} was written and is not there")
+            raise RuntimeError(f"{name} was stored and cannot be found")
         return record
 
     def _check(self, name: JobName, request: Any) -> None:
-        """Raises INVALID_ARGUMENT with all problems: first those that Batch has, then our own."""
+        """Raises INVALID_ARGUMENT with all violations: Batch's own or, if there are none, the emulator's."""
         problems = []
-        if name.parent.location == EVERYWHERE:
+        if name.parent.location == ALL_LOCATIONS:
             problems.append(Violation("parent", "a job needs one location"))
         if not is_job_id(name.job_id):
-            expected = "at most 63 of a-z, 0-9 and '-', beginning with a letter and not ending with '-'"
+            expected = "at most 63 of a-z, 0-9 and '-', starting with a letter and not ending with '-'"
             problems.append(Violation("job_id", f"got {name.job_id!r}, expected {expected}"))
         problems += job_problems(request.job, name.parent.location)
+        # Only for valid jobs: the checks below rely on what the checks above ensure.
         if not problems:
             problems += unsupported(request.job, self._options)
-            problems += _mischief_problems(request.job)
+            problems += _fault_problems(request.job)
         if problems:
             raise invalid(*problems)
 
-    def _end(self, request: Any, verb: str, begin: Callable[[JobRecord], None]) -> operations_pb2.Operation:
+    def _end(self, request: Any, verb: str, start: Callable[[JobRecord], None]) -> operations_pb2.Operation:
         parse_job(request.name, "name")
         _check_request_id(request.request_id)
         with self._ledger.database.transaction():
@@ -149,23 +152,23 @@ class Jobs:
             if operation is None:
                 record = self._job(request.name)
                 operation = self._ledger.add_operation(record, verb)
-                self._ledger.remember(request.request_id, verb, operation.name)
-                begin(record)
+                self._ledger.remember_request(request.request_id, verb, operation.name)
+                start(record)
         self._wake()
         return views.operation_view(self._ledger.operation(operation.name) or operation)
 
-    def _begin_to_cancel(self, record: JobRecord) -> None:
-        before = [*_LIVE, JobState.CANCELLATION_IN_PROGRESS]
+    def _start_cancel(self, record: JobRecord) -> None:
+        before = [*LIVE_STATES, JobState.CANCELLATION_IN_PROGRESS]
         if record.state not in before:
             raise failed_precondition(f"{record.name} is {record.state} and cannot be cancelled")
-        self._store.move(record.uid, _LIVE, JobState.CANCELLATION_IN_PROGRESS, "cancellation was asked for")
+        self._store.move(record.uid, LIVE_STATES, JobState.CANCELLATION_IN_PROGRESS, "cancellation was requested")
 
-    def _begin_to_delete(self, record: JobRecord) -> None:
-        if record.state.is_ended:
+    def _start_delete(self, record: JobRecord) -> None:
+        if record.state.is_final:
             self._store.erase(record.uid)
         else:
-            before = [*_LIVE, JobState.CANCELLATION_IN_PROGRESS]
-            self._store.move(record.uid, before, JobState.DELETION_IN_PROGRESS, "deletion was asked for")
+            before = [*LIVE_STATES, JobState.CANCELLATION_IN_PROGRESS]
+            self._store.move(record.uid, before, JobState.DELETION_IN_PROGRESS, "deletion was requested")
 
     def _job(self, text: str) -> JobRecord:
         record = self._ledger.job(parse_job(text, "name"))
@@ -196,20 +199,19 @@ def _fields(record: JobRecord) -> Fields:
     }
 
 
-def _mischief_problems(job: Any) -> list[Violation]:
-    words = {key.removeprefix(LABEL): value for key, value in job.labels.items() if key.startswith(LABEL)}
+def _fault_problems(job: Any) -> list[Violation]:
     try:
-        mischief_of(words)
-    except UnknownMischief as error:
+        parse_faults(words_of(job.labels))
+    except InvalidFault as error:
         return [Violation(f"job.labels['{LABEL}{error.word}']", str(error))]
     return []
 
 
 def _check_request_id(text: str) -> None:
-    """Raises INVALID_ARGUMENT unless it is empty or a UUID other than zero."""
+    """Raises INVALID_ARGUMENT unless the request id is empty or a UUID other than zero."""
     try:
-        is_right = not text or uuid.UUID(text).int != 0
+        is_valid = not text or uuid.UUID(text).int != 0
     except ValueError:
-        is_right = False
-    if not is_right:
+        is_valid = False
+    if not is_valid:
         raise invalid(Violation("request_id", f"got {text!r}, expected a UUID that is not zero"))

@@ -1,4 +1,4 @@
-"""Long-running operations and locations: what Google's clients ask for beside BatchService itself."""
+"""Long-running operations and locations: the services that Google's clients use beside BatchService."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from google.longrunning import operations_pb2
 from google.protobuf import empty_pb2
 
 from batch_emulator.api import views
-from batch_emulator.api.errors import Violation, invalid, not_found, unimplemented
 from batch_emulator.api.paging import next_token, page_size, start_of
-from batch_emulator.api.resources import parse_location, parse_operation
+from batch_emulator.protocol.errors import Violation, invalid, not_found, unimplemented
+from batch_emulator.protocol.resources import parse_location, parse_operation
 from batch_emulator.state.ledger import Ledger, OperationRecord
 
 _LONGEST_WAIT = 60.0  # seconds
-_PACE = 0.02
+_POLL_EVERY = 0.02
 
 
 class Operations:
@@ -42,25 +42,26 @@ class Operations:
         return response
 
     def wait(self, request: Any) -> operations_pb2.Operation:
-        """WaitOperation: returns when it is done, or as it is after the timeout, at most a minute."""
+        """WaitOperation: returns the operation once it is done, or after the timeout, at most a minute."""
         asked = request.timeout.ToNanoseconds() / 1e9 if request.HasField("timeout") else _LONGEST_WAIT
         deadline = time.monotonic() + min(asked, _LONGEST_WAIT)
+        # Polls the database, because the change may come from the worker's thread or another request.
         while (operation := self._operation(request.name)).ended is None and time.monotonic() < deadline:
-            time.sleep(_PACE)
+            time.sleep(_POLL_EVERY)
         return views.operation_view(operation)
 
     def delete(self, request: Any) -> empty_pb2.Empty:
-        """DeleteOperation: the record goes, its work goes on."""
-        self._ledger.forget_operation(self._operation(request.name).name)
+        """DeleteOperation: deletes the record; the work goes on."""
+        self._ledger.delete_operation(self._operation(request.name).name)
         return empty_pb2.Empty()
 
     def cancel(self, request: Any) -> empty_pb2.Empty:
-        """CancelOperation, which cannot be done."""
+        """CancelOperation: always UNIMPLEMENTED."""
         self._operation(request.name)
-        raise unimplemented("a cancellation or deletion cannot be called back")
+        raise unimplemented("a cancellation or deletion cannot be cancelled")
 
     def list_locations(self, request: Any) -> locations_pb2.ListLocationsResponse:
-        """ListLocations: any name of a location will do; these have jobs."""
+        """ListLocations: the locations that have jobs. Jobs can be created in any other location too."""
         project = parse_location(f"{request.name}/locations/-", "name").project
         found = self._ledger.locations(project)
         return locations_pb2.ListLocationsResponse(locations=[_location(project, name) for name in found])

@@ -1,23 +1,23 @@
-"""Reading the tasks of a job: the other calls of BatchService."""
+"""GetTask and ListTasks of BatchService."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from batch_emulator.api import views
-from batch_emulator.api.errors import not_found
 from batch_emulator.api.filters import read_filter
 from batch_emulator.api.paging import next_token, page_size, start_of
-from batch_emulator.api.resources import TASK_GROUP, parse_task, parse_task_group
-from batch_emulator.messages import ListTasksResponse
-from batch_emulator.rules.states import TASK_STATES
+from batch_emulator.protocol.errors import not_found
+from batch_emulator.protocol.messages import ListTasksResponse
+from batch_emulator.protocol.resources import TASK_GROUP, parse_task, parse_task_group
+from batch_emulator.protocol.task_states import TASK_STATES
 from batch_emulator.state.ledger import Event, JobRecord, Ledger
 
 _FIELDS = {"state": str, "status.state": str}
 
 
 class Tasks:
-    """The calls, each a request message in and a response message out. Raises ApiError."""
+    """The calls: each takes a request message and returns a response message. They raise ApiError."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -33,16 +33,16 @@ class Tasks:
         raise not_found(request.name)
 
     def page(self, request: Any) -> Any:
-        """ListTasks, in the order of their indices."""
+        """ListTasks, ordered by index."""
         job, group = parse_task_group(request.parent, "parent")
         record = self._ledger.job(job)
         if record is None or group != TASK_GROUP:
             raise not_found(request.parent)
         matches = read_filter(request.filter, _FIELDS)
-        states = [ours for ours, name in TASK_STATES.items() if matches({"state": name, "status.state": name})]
+        states = [state for state, name in TASK_STATES.items() if matches({"state": name, "status.state": name})]
         (first,) = start_of(request, int) or [0]
         size = page_size(request)
-        rows = self._ledger.tasks(record.uid, states, first, size + 1)
+        rows = self._ledger.tasks(record.uid, states, first, size + 1)  # one more, to know whether a page follows
         response = ListTasksResponse(tasks=self._views(record, rows[:size]))
         if len(rows) > size:
             next_position, _ = rows[size]
@@ -50,7 +50,7 @@ class Tasks:
         return response
 
     def _views(self, record: JobRecord, rows: list[tuple[int, str]]) -> list[Any]:
-        """Tasks of one page, with all their events read at once."""
+        """The tasks of one page; reads all their events in one query."""
         if not rows:
             return []
         events: dict[int, list[Event]] = {position: [] for position, _ in rows}

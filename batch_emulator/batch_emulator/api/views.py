@@ -1,4 +1,4 @@
-"""Jobs, tasks and operations as the API shows them, in the words of Batch's own events."""
+"""Jobs, tasks and operations as response messages, with status events worded like Batch's own."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import Any
 from google.longrunning import operations_pb2
 from google.protobuf import duration_pb2, empty_pb2, timestamp_pb2
 
-from batch_emulator.api.resources import TASK_GROUP
-from batch_emulator.engine.job_store import FAILED, PENDING, RUNNING, SUCCEEDED
-from batch_emulator.messages import (
+from batch_emulator.engine.jobs import JobState, TaskCounts, TaskExit, TaskState
+from batch_emulator.protocol.messages import (
     CancelJobResponse,
     Job,
     JobStatus,
@@ -20,13 +19,13 @@ from batch_emulator.messages import (
     Task,
     TaskStatus,
 )
-from batch_emulator.rules.states import TASK_STATES
+from batch_emulator.protocol.resources import TASK_GROUP
+from batch_emulator.protocol.task_states import TASK_STATES
 from batch_emulator.state.ledger import Event, JobRecord, OperationRecord
-from epydrop.core.jobs import JobState, TaskCounts, TaskExit
 
 _CHANGED = "STATUS_CHANGED"
-# As the page batch/docs/troubleshooting has them, and as monitors look for them.
-_BECAUSE = {
+# The wording of batch/docs/troubleshooting, because monitoring searches for it.
+_CAUSES = {
     TaskExit.PREEMPTED: " due to Spot VM preemption",
     TaskExit.REPORTING_TIMEOUT: " due to Batch no longer receives VM updates",
     TaskExit.REBOOTED: " due to VM is rebooted during task execution",
@@ -39,7 +38,7 @@ _BECAUSE = {
 def job_view(
     record: JobRecord, counts: TaskCounts, events: Sequence[Event], failure: tuple[int, Sequence[Event]] | None
 ) -> Any:
-    """The job with its status. ``failure`` is the first task that failed, with its events."""
+    """The job with its status. ``failure`` is the position of the first failed task, with its events."""
     job = Job.FromString(record.spec)
     job.uid = record.uid
     job.create_time.CopyFrom(_timestamp(record.created))
@@ -53,9 +52,9 @@ def job_view(
             words += f" {_failure(record, *failure) if failure else record.detail}"
         status.status_events.add(type_=_CHANGED, description=words, event_time=_timestamp(event.moment))
     group = status.task_groups[TASK_GROUP]
-    for ours, theirs in TASK_STATES.items():
-        if count := getattr(counts, ours):
-            group.counts[theirs] = count
+    for state, name in TASK_STATES.items():
+        if count := getattr(counts, state):
+            group.counts[name] = count
     for instance in job.allocation_policy.instances:
         if instance.policy.machine_type:
             group.instances.add(
@@ -67,7 +66,7 @@ def job_view(
 
 
 def task_view(record: JobRecord, position: int, state: str, events: Sequence[Event]) -> Any:
-    """A task with the events of all its tries."""
+    """A task with the status events of all its tries."""
     task = Task(name=f"{record.name}/taskGroups/{TASK_GROUP}/tasks/{position}")
     task.status.state = TaskStatus.State.Value(TASK_STATES[state])
     task.status.status_events.extend(_task_events(record, events))
@@ -98,7 +97,7 @@ def _task_events(record: JobRecord, events: Sequence[Event]) -> list[Any]:
 
 
 def _with_pid(events: Sequence[Event]) -> Iterator[tuple[Event, Event | None, int]]:
-    """Each event with the one before it and the process that it speaks of, which stands in for an instance."""
+    """Each event with the event before it and the id of its process, which is shown in place of a VM instance."""
     pid, before = 0, None
     for event in events:
         pid = event.pid or pid
@@ -108,19 +107,21 @@ def _with_pid(events: Sequence[Event]) -> Iterator[tuple[Event, Event | None, in
 
 def _status_events(record: JobRecord, event: Event, before: Event | None, pid: int) -> Iterator[Any]:
     place = f"zones/{record.name.parent.location}-a/instances/{pid}"
-    came_from = before.state if before else PENDING
-    is_retry = event.state == PENDING and before is not None and event.retry > before.retry
-    if event.state in {SUCCEEDED, FAILED} or is_retry:
+    came_from = before.state if before else TaskState.PENDING
+    is_retry = event.state == TaskState.PENDING and before is not None and event.retry > before.retry
+    if event.state in {TaskState.SUCCEEDED, TaskState.FAILED} or is_retry:
         code = event.exit_code
-        state = FAILED if is_retry else event.state
+        state = TaskState.FAILED if is_retry else event.state
         words = f"Task state is updated from {TASK_STATES[came_from]} to {TASK_STATES[state]} on {place}"
         if code is not None:
-            words += f"{_BECAUSE.get(code, '')} with exit code {code}."
+            words += f"{_CAUSES.get(code, '')} with exit code {code}."
         yield _status_event(event, words, state, code)
         came_from = state
-    if event.state in {PENDING, RUNNING}:
+    if event.state in {TaskState.PENDING, TaskState.RUNNING}:
         words = f"Task state is updated from {TASK_STATES[came_from]} to {TASK_STATES[event.state]}"
-        yield _status_event(event, f"{words} on {place}" if event.state == RUNNING else words, event.state, None)
+        if event.state == TaskState.RUNNING:
+            words += f" on {place}"
+        yield _status_event(event, words, event.state, None)
 
 
 def _status_event(event: Event, words: str, state: str, code: int | None) -> Any:

@@ -1,4 +1,4 @@
-"""The supervisor's side of the fork server: starts it, asks it for processes, and starts another when it dies."""
+"""The supervisor's side of the fork server: starts it, requests processes, and replaces it when it dies."""
 
 from __future__ import annotations
 
@@ -13,16 +13,19 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from batch_emulator.engine.errors import SetupError, UnavailableError
 from batch_emulator.engine.launchers import Ended, Launch, ended_of, lost
 from batch_emulator.engine.processes import signal_group
-from epydrop.errors import ConfigurationError, RetryableError
 
-_READY_WITHIN = 300.0  # seconds; importing the scientific packages from a cold disk takes its time
+_READY_WITHIN = 300.0  # seconds; importing scientific packages from a cold disk takes long
 _ANSWER_WITHIN = 60.0
 
 
 class ForkLauncher:
-    """Forks of a process that has imported ``module``, and ``more``, once: tasks start in milliseconds. Linux only."""
+    """Forks tasks from a process that has imported ``module`` and ``more`` once: they start in milliseconds.
+
+    Linux only: macOS's own libraries do not survive a fork.
+    """
 
     def __init__(self, module: str, env: Mapping[str, str], more: Sequence[str] = ()) -> None:
         self._module = module
@@ -38,11 +41,11 @@ class ForkLauncher:
 
     @property
     def server_pid(self) -> int | None:
-        """The process id of the fork server, while there is one."""
+        """The process id of the fork server, if it runs."""
         return self._server.pid if self._server else None
 
     def open(self, lock: int) -> None:
-        """Remembers the lock; the server is started with the first task."""
+        """Remembers the lock; the server starts with the first task."""
         self._lock = lock
         self._lifeline = self._lifeline or os.pipe()
 
@@ -52,7 +55,7 @@ class ForkLauncher:
             self._start_server()
 
     def start(self, launch: Launch) -> int:
-        """Asks the server for a process; starts the server first if there is none."""
+        """Requests a process from the server; starts the server first if there is none."""
         request = {
             "command": launch.command,
             "env": dict(launch.env),
@@ -60,12 +63,12 @@ class ForkLauncher:
             "log": str(launch.log),
         }
         line = json.dumps(request).encode() + b"\n"
-        # A child whose server died before it told of it is unknown here; it dies with the server by itself.
-        answer = self._asked(line) or self._asked(line) or {"failed": "two fork servers in a row ended at once"}
+        # A child that its server forked but died before reporting is unknown here, and dies with the server.
+        answer = self._request(line) or self._request(line) or {"failed": "two fork servers in a row ended at once"}
         if "failed" in answer:
-            raise RetryableError(f"no process could be started: {answer['failed']}")
+            raise UnavailableError(f"no process could be started: {answer['failed']}")
         pid: int = answer["pid"]
-        if all(ended.pid != pid for ended in self._ended):  # it may be over by the time its start is known
+        if all(ended.pid != pid for ended in self._ended):  # a quick task may have ended before its start is known
             self._running.add(pid)
         return pid
 
@@ -91,8 +94,8 @@ class ForkLauncher:
                 os.close(end)
             self._lifeline = None
 
-    def _asked(self, line: bytes) -> dict[str, Any] | None:
-        """The server's answer; None if it died instead."""
+    def _request(self, line: bytes) -> dict[str, Any] | None:
+        """The server's answer; None if it died before answering."""
         channel = self._channel or self._start_server()
         try:
             channel.sendall(line)
@@ -109,7 +112,7 @@ class ForkLauncher:
         words = [*map(str, handles), self._module, *self._more]
         command = [sys.executable, "-P", "-m", "batch_emulator.engine.forkserver", *words]
         with theirs:
-            # A session of its own: Ctrl-C in the terminal is for the supervisor, which then ends this in order.
+            # A session of its own: Ctrl-C in the terminal is for the supervisor, which ends the server in order.
             self._server = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, env=self._env, pass_fds=handles, start_new_session=True
             )
@@ -117,26 +120,24 @@ class ForkLauncher:
             answer = self._answer("ready", "refused", within=_READY_WITHIN)
         except (ConnectionError, EOFError) as error:
             self._lose_server()
-            raise ConfigurationError(
-                f"the fork server ended while it imported {self._module}; see its words above"
-            ) from error
+            raise SetupError(f"the fork server ended while it imported {self._module}; see its output above") from error
         if "refused" in answer:
             self._lose_server()
-            raise ConfigurationError(answer["refused"])
+            raise SetupError(answer["refused"])
         return self._channel
 
     def _answer(self, *keys: str, within: float) -> dict[str, Any]:
-        """The server's answer to the last request; what it tells of ended children is kept for ``wait``."""
+        """The server's answer to the last request; ended children that it reports meanwhile are kept for ``wait``."""
         deadline = time.monotonic() + within
         while time.monotonic() < deadline:
             for message in self._receive(deadline - time.monotonic()):
                 if any(key in message for key in keys):
                     return message
         self._lose_server()
-        raise RetryableError(f"the fork server of {self._module} did not answer within {within:.0f} seconds")
+        raise UnavailableError(f"the fork server of {self._module} did not answer within {within:.0f} seconds")
 
     def _receive(self, timeout: float) -> list[dict[str, Any]]:
-        """All that has arrived; raises EOFError when the server is gone."""
+        """All messages that have arrived. Raises EOFError if the server is gone."""
         if self._channel is None:
             raise EOFError("there is no fork server")
         poll = select.poll()
@@ -157,7 +158,7 @@ class ForkLauncher:
         return messages
 
     def _lose_server(self) -> None:
-        """Without its server no child's end would be seen, so the children are ended too."""
+        """Kills the server and its children, whose ends only the server could see."""
         if self._channel:
             self._channel.close()
         if self._server:

@@ -1,9 +1,9 @@
 """A process that has imported the tasks' code once, and forks one child for each task. Linux only.
 
-``python -m batch_emulator.engine.forkserver CHANNEL LIFELINE LOCK MODULE...``, the first three being inherited files. Requests
-and replies are lines of JSON on the channel: ``{"command", "env", "cwd", "log"}`` -> ``{"pid"}``, and for each
-child that ended ``{"ended", "status", "cpu_seconds", "max_rss"}``. It has one thread: a fork copies
-no other, nor the locks they may hold.
+``python -m batch_emulator.engine.forkserver CHANNEL LIFELINE LOCK MODULE...``: the first three are inherited file
+descriptors. Requests and replies are lines of JSON on the channel: ``{"command", "env", "cwd", "log"}`` ->
+``{"pid"}``, and for each child that ended ``{"ended", "status", "cpu_seconds", "max_rss"}``. The process has a
+single thread: a fork copies no other, and a lock held by another thread would stay locked in the child.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ _LINE = 1 << 16
 
 
 def main(argv: list[str]) -> int:
-    """Serves until the channel closes; whatever then still runs is killed."""
+    """Serves until the channel closes, and then kills the children that still run."""
     channel = socket.socket(fileno=int(argv[0]))
     lifeline = int(argv[1])
     for handle in (channel.fileno(), lifeline, int(argv[2])):
-        os.set_inheritable(handle, False)  # forks keep them, but no program that a task starts
+        os.set_inheritable(handle, False)  # forks keep them; programs that a task starts do not
     refusal = next(filter(None, map(_preload, argv[3:])), "")
     with suppress(BrokenPipeError, ConnectionResetError):
-        _tell(channel, {"refused": refusal} if refusal else {"ready": os.getpid()})
+        _send(channel, {"refused": refusal} if refusal else {"ready": os.getpid()})
         if not refusal:
             _Server(channel, lifeline).serve()
     return 0
 
 
 def _preload(module: str) -> str:
-    """Imports the tasks' code; what is wrong, or nothing."""
+    """Imports the tasks' code; returns what is wrong with it, or an empty string."""
     try:
         importlib.import_module(task_process.entry_module(module))
-    except BaseException:  # noqa: BLE001 - told to the supervisor, which says it to a person
+    except BaseException:  # noqa: BLE001 - reported to the supervisor
         return f"{module} cannot be imported:\n{traceback.format_exc()}"
     threads = sum(1 for _ in Path("/proc/self/task").iterdir())
     if threads != 1:
@@ -56,15 +56,15 @@ def _preload(module: str) -> str:
             "import what starts them inside the functions that need it, or use the SpawnLauncher"
         )
     gc.collect()
-    gc.freeze()  # the collector would otherwise touch, and so copy, every page that the children share
+    gc.freeze()  # the collector would otherwise write to, and so copy, every page that the children share
     return ""
 
 
 class _Server:
-    """The loop: requests in, forks, ends out.
+    """The loop: reads requests, forks, reports ended children.
 
-    One child is always forked ahead and waits for its task: copying the tables of a process that has
-    imported so much takes a while, and this way it is done while other tasks run.
+    One spare child is always forked ahead and waits for its task: copying the page tables of a process that has
+    imported so much takes milliseconds, and this way it happens while other tasks run.
     """
 
     def __init__(self, channel: socket.socket, lifeline: int) -> None:
@@ -103,7 +103,7 @@ class _Server:
                 kill_group(pid)
 
     def _prepare(self) -> None:
-        """Forks the next child, if there is none; a failure is told when the child is asked for."""
+        """Forks the spare child, if there is none; a failure is reported when a task needs the child."""
         if self._spare:
             return
         ours, theirs = socket.socketpair()
@@ -118,17 +118,17 @@ class _Server:
     def _start(self, line: bytes) -> None:
         self._prepare()
         if self._spare is None:
-            _tell(self._channel, {"failed": "the system refused another process"})
+            _send(self._channel, {"failed": "the system refused another process"})
             return
         pid, handover = self._spare
         self._spare = None
-        with handover, suppress(BrokenPipeError, ConnectionResetError):  # if it died just now, its end will tell
+        with handover, suppress(BrokenPipeError, ConnectionResetError):  # if it has just died, its end is reported
             handover.sendall(line)
         self._children.add(pid)
-        _tell(self._channel, {"pid": pid})
+        _send(self._channel, {"pid": pid})
 
     def _become(self, handover: socket.socket) -> NoReturn:
-        """The child: waits for its task, and is it to its end. No exit handler of the server runs in it."""
+        """Runs in the child: waits for its task and becomes it. Exits without the server's exit handlers."""
         code = 1
         try:
             os.setsid()
@@ -146,7 +146,7 @@ class _Server:
             os.chdir(request["cwd"])
             os.environ.clear()
             os.environ.update(request["env"])
-            tempfile.tempdir = None  # found anew from the task's own environment
+            tempfile.tempdir = None  # cached by the server; look it up again in the task's environment
             task_process.die_with(self._lifeline, self._own_lifeline)
             code = task_process.run(request["command"])
         except BaseException:  # noqa: BLE001 - nothing may return into the server's loop
@@ -158,7 +158,7 @@ class _Server:
 
     def _reap(self) -> None:
         while self._children or self._spare:
-            # Looked at before it is collected: as long as the zombie is there, its group is no other's.
+            # Look without reaping: as long as the zombie exists, its group id cannot belong to another process.
             found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             if found is None:
                 return
@@ -171,11 +171,11 @@ class _Server:
                 self._children.remove(found.si_pid)
                 cpu = usage.ru_utime + usage.ru_stime
                 end = {"ended": found.si_pid, "status": status, "cpu_seconds": cpu, "max_rss": usage.ru_maxrss}
-                _tell(self._channel, end)
+                _send(self._channel, end)
 
 
 def kill_group(pid: int) -> None:
-    """Kills a task and all that it started, or the task alone while it has not made its group yet."""
+    """Kills a task and all that it started, or the task alone as long as it has not made its group."""
     try:
         os.killpg(pid, signal.SIGKILL)
     except ProcessLookupError:
@@ -193,7 +193,7 @@ def _redirect(log: str) -> None:
     os.close(output)
 
 
-def _tell(channel: socket.socket, message: dict[str, Any]) -> None:
+def _send(channel: socket.socket, message: dict[str, Any]) -> None:
     channel.sendall(json.dumps(message).encode() + b"\n")
 
 

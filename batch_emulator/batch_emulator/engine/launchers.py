@@ -1,4 +1,4 @@
-"""What starts the processes of tasks and tells how they ended: the interface, and the plain way of doing it."""
+"""Launchers start the processes of tasks and report how they ended: the interface, and one without a fork server."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from batch_emulator.engine.errors import UnavailableError
+from batch_emulator.engine.jobs import TaskExit
 from batch_emulator.engine.processes import signal_group, wait_gone
-from epydrop.core.jobs import TaskExit
-from epydrop.errors import RetryableError
 
 
 @dataclass(frozen=True)
 class Launch:
-    """One process to start: in a session of its own, its output at the end of the log, in the folder ``cwd``."""
+    """A process to start: in a session of its own and the folder ``cwd``, with its output appended to ``log``."""
 
     command: tuple[str, ...]
     env: Mapping[str, str]
@@ -29,7 +29,7 @@ class Launch:
 
 @dataclass(frozen=True)
 class Ended:
-    """A process that ended, and with it all of its group: exit code, CPU seconds, peak memory in MiB."""
+    """A process that ended together with its group: exit code, CPU seconds, peak memory in MiB."""
 
     pid: int
     exit_code: int
@@ -38,26 +38,26 @@ class Ended:
 
 
 class Launcher(Protocol):
-    """Starts processes that all end when this one does, however that comes about. For one thread only."""
+    """Starts processes that end when this one does, even if it is killed. For one thread only."""
 
     def open(self, lock: int) -> None:
-        """Makes ready; the file ``lock`` stays open in every process started, so that it is locked while one lives."""
+        """Prepares for ``start``. Every process started keeps the descriptor ``lock`` open, and so the lock held."""
 
     def warm_up(self) -> None:
-        """Does now what else the first start would wait for. Raises ConfigurationError."""
+        """Does now what the first start would have to wait for. Raises SetupError."""
 
     def start(self, launch: Launch) -> int:
-        """Starts a process and returns its id, which is also that of its group. Raises RetryableError, ConfigurationError."""
+        """Starts a process; its id is also that of its process group. Raises UnavailableError, SetupError."""
 
     def wait(self, timeout: float) -> list[Ended]:
-        """The processes that ended since the last call; waits up to ``timeout`` seconds for the first."""
+        """The processes that ended since the last call; waits up to ``timeout`` seconds for the first one."""
 
     def close(self) -> None:
-        """Kills every process it started, waits for them and forgets them."""
+        """Kills every process that it started, and waits for them."""
 
 
 class SpawnLauncher:
-    """A fresh interpreter for each task: slower to start than a fork, and at home on every system."""
+    """A new interpreter for each task: slower to start than a fork, and works on every system."""
 
     def __init__(self) -> None:
         self._running: dict[int, tuple[subprocess.Popen[bytes], int]] = {}
@@ -65,17 +65,18 @@ class SpawnLauncher:
         self._lock = -1
 
     def open(self, lock: int) -> None:
-        """Makes the pipe whose closing, by whatever end of this process, is the end of the tasks."""
+        """Makes the pipe that the system closes when this process ends, which ends the tasks."""
         self._lock = lock
         self._lifeline = self._lifeline or os.pipe()
 
     def warm_up(self) -> None:
-        """There is nothing to do before."""
+        """Nothing to prepare."""
 
     def start(self, launch: Launch) -> int:
-        """Starts the command by way of ``task_process``, which watches the pipe."""
+        """Starts ``task_process``, which watches the pipe and runs the command."""
         if self._lifeline is None:
             raise RuntimeError("the launcher was not opened")
+        # The child alone keeps ``ending`` open, so ``ended`` becomes readable when the child is gone.
         ended, ending = os.pipe()
         command = [
             sys.executable,
@@ -99,14 +100,14 @@ class SpawnLauncher:
                 )
         except OSError as error:
             os.close(ended)
-            raise RetryableError(f"no process could be started: {error}") from error
+            raise UnavailableError(f"no process could be started: {error}") from error
         finally:
             os.close(ending)
         self._running[process.pid] = (process, ended)
         return process.pid
 
     def wait(self, timeout: float) -> list[Ended]:
-        """The end of a process shows as the end of a pipe that only it held: select works on that everywhere."""
+        """Polls a pipe per process that only this process holds: unlike pidfds, that works on every system."""
         poll = select.poll()
         pids = {ended: pid for pid, (_, ended) in self._running.items()}
         for ended in pids:
@@ -114,7 +115,7 @@ class SpawnLauncher:
         return [self._reaped(pids[ended]) for ended, _ in poll.poll(timeout * 1000)]
 
     def close(self) -> None:
-        """Kills the groups and lets go of the pipe."""
+        """Kills the process groups and closes the pipe."""
         for pid in self._running:
             signal_group(pid, signal.SIGKILL)
         for pid in list(self._running):
@@ -129,19 +130,19 @@ class SpawnLauncher:
         os.close(ended)
         _, status, usage = os.wait4(pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-        signal_group(pid, signal.SIGKILL)
+        signal_group(pid, signal.SIGKILL)  # what the task left running ends with it
         return ended_of(pid, status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss)
 
 
 def ended_of(pid: int, status: int, cpu_seconds: float, max_rss: int) -> Ended:
-    """From what ``os.wait4`` returns; death by a signal counts as 128 and its number, as in a shell."""
+    """From the results of ``os.wait4``; death by a signal counts as 128 plus its number, as in a shell."""
     code = os.waitstatus_to_exitcode(status)
-    per_mib = 1024 if sys.platform != "darwin" else 1024 * 1024
+    per_mib = 1024 if sys.platform != "darwin" else 1024 * 1024  # ru_maxrss is in KiB, on macOS in bytes
     return Ended(pid, code if code >= 0 else 128 - code, cpu_seconds, max_rss / per_mib)
 
 
 def lost(pids: Sequence[int]) -> list[Ended]:
-    """Processes whose end nobody saw, killed to be sure: as when a machine stops reporting."""
+    """Kills processes whose end would go unseen, and reports them as on a machine that stopped reporting."""
     for pid in pids:
         signal_group(pid, signal.SIGKILL)
     wait_gone(pids)

@@ -1,4 +1,4 @@
-"""Processes and their groups as the system shows them: how to know one again, what a group uses, how to end it."""
+"""Processes and process groups: recognise one from an earlier session, measure its memory, end it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from contextlib import suppress
 
 import psutil
 
-_SAME_WITHIN = 2.0  # seconds; a clock that is set moves what the system reports, and no id comes round so soon
+# Seconds. Setting the clock moves the start times that the system reports; no process id is reused so soon.
+_SAME_WITHIN = 2.0
 _GONE_WITHIN = 10.0
 _GONE = (psutil.Error, ProcessLookupError)
 
 
 def created(pid: int) -> float | None:
-    """When a process started, in seconds since 1970; None when it is gone. With the id, it names one process."""
+    """When a process started, in seconds since 1970; None if it is gone. Id and start time identify a process."""
     try:
         return psutil.Process(pid).create_time()
     except _GONE:
@@ -24,28 +25,28 @@ def created(pid: int) -> float | None:
 
 
 def is_same(pid: int, created_then: float | None) -> bool:
-    """Whether the process of this id is alive and the one that started then."""
+    """Whether a process of this id is alive and is the one that started then."""
     now = created(pid)
     return now is not None and created_then is not None and abs(now - created_then) < _SAME_WITHIN
 
 
 def signal_group(pid: int, number: int) -> None:
-    """Sends a signal to a task's whole group, or to the task alone while it has not made its group yet."""
+    """Signals a task's whole group, or the task alone as long as it has not made its group."""
     try:
         os.killpg(pid, number)
-    except (ProcessLookupError, PermissionError):  # macOS says the latter of a group of zombies
+    except (ProcessLookupError, PermissionError):  # macOS raises the latter for a group of zombies
         with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, number)
 
 
 def end_recorded(pid: int, created_then: float | None) -> None:
-    """Kills the group of a process recorded by an earlier supervisor, unless the id is another's by now."""
+    """Kills the group of a process that an earlier supervisor recorded, unless its id now belongs to another."""
     if is_same(pid, created_then):
         members = list(_members({pid}))
         signal_group(pid, signal.SIGKILL)
         wait_gone([pid, *(member for member, _ in members)])
     elif created(pid) is None:
-        # The leader is gone; an id is not given out again while a group of that number has members.
+        # The leader is gone; the system reuses no id as long as a process group of that number has members.
         members = list(_members({pid}))
         for member, _ in members:
             with suppress(ProcessLookupError):
@@ -54,12 +55,13 @@ def end_recorded(pid: int, created_then: float | None) -> None:
 
 
 def end_trees(pids: Collection[int], patience: float) -> None:
-    """Asks processes and all below them to end, and after so many seconds makes them."""
+    """Ends processes and all their descendants: SIGTERM, and SIGKILL after ``patience`` seconds."""
     members: list[psutil.Process] = []
     for pid in pids:
         with suppress(*_GONE):
             process = psutil.Process(pid)
             members += [process, *process.children(recursive=True)]
+    # psutil checks the start time before it signals, so a reused process id is safe.
     for member in members:
         with suppress(*_GONE):
             member.terminate()
@@ -71,14 +73,14 @@ def end_trees(pids: Collection[int], patience: float) -> None:
 
 
 def wait_gone(pids: Collection[int], patience: float = _GONE_WITHIN) -> None:
-    """Waits until processes that were told to end are gone; a zombie, which does nothing any more, counts as gone."""
+    """Waits until processes that were told to end are gone, at most ``patience`` seconds; zombies count as gone."""
     deadline = time.monotonic() + patience
-    while any(_is_at_work(pid) for pid in pids) and time.monotonic() < deadline:
+    while any(_is_running(pid) for pid in pids) and time.monotonic() < deadline:
         time.sleep(0.01)
 
 
 def memory_of(groups: Collection[int]) -> dict[int, int]:
-    """Bytes of resident memory of each group, all its members together."""
+    """Resident memory of each process group in bytes, summed over its members."""
     used = dict.fromkeys(groups, 0)
     for pid, group in _members(groups):
         with suppress(*_GONE):
@@ -87,7 +89,7 @@ def memory_of(groups: Collection[int]) -> dict[int, int]:
 
 
 def _members(groups: Collection[int]) -> Iterator[tuple[int, int]]:
-    """Each process of these groups with its group: one cheap question per process of the machine."""
+    """(process id, group id) of each member of these groups. One cheap system call per process of the machine."""
     for pid in psutil.pids():
         with suppress(ProcessLookupError, PermissionError):
             group = os.getpgid(pid)
@@ -95,7 +97,7 @@ def _members(groups: Collection[int]) -> Iterator[tuple[int, int]]:
                 yield pid, group
 
 
-def _is_at_work(pid: int) -> bool:
+def _is_running(pid: int) -> bool:
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except _GONE:

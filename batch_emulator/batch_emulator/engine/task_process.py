@@ -1,4 +1,4 @@
-"""What a task's process does around its command: watch for the supervisor's death, run, and tell how it went.
+"""The process of a task, around its command: watch for the supervisor's death, run the command, report its exit code.
 
 ``python -m batch_emulator.engine.task_process LIFELINE COMMAND...``, or called in a fork of the fork server.
 """
@@ -24,16 +24,19 @@ _PYTHON_MODULE = ("python", "-m")
 
 
 def main(argv: Sequence[str]) -> int:
-    """Runs the command of a process that was started for it."""
+    """Runs COMMAND in a process of its own; LIFELINE is an inherited pipe."""
     lifeline = int(argv[0])
     for handle in _inherited():
-        os.set_inheritable(handle, False)  # what the task starts must keep neither the lock nor the pipes open
+        os.set_inheritable(handle, False)  # a leftover child must keep neither the lock nor the pipes open
     die_with(lifeline)
     return run(argv[1:])
 
 
 def die_with(*lifelines: int) -> None:
-    """From now on the end of any of these pipes, as at their other holder's death, kills this whole process group."""
+    """Starts a thread that kills this process group when any of these pipes is closed at its other end.
+
+    The system closes it even if the holder of that end is killed, so no task outlives its supervisor.
+    """
     threading.Thread(target=_watch, args=lifelines, name="lifeline", daemon=True).start()
 
 
@@ -46,17 +49,17 @@ def _watch(*lifelines: int) -> None:
 
 
 def run(command: Sequence[str]) -> int:
-    """The exit code of a command. ``python -m MODULE`` runs in this process, anything else in one of its own."""
+    """Runs a command and returns its exit code: ``python -m MODULE`` in this process, anything else as a child."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(line_buffering=True)  # both go to one log, which people follow
+            stream.reconfigure(line_buffering=True)  # both go to one log, in order, and people follow it
     try:
         if tuple(command[:2]) == _PYTHON_MODULE:
             return _exit_code(run_module(command[2], list(command[3:])))
         return _run_program(command)
     except SystemExit as end:
         return _exit_code(end.code)
-    except BaseException:  # noqa: BLE001 - whatever it was, it belongs in the log, and the process ends here
+    except BaseException:  # noqa: BLE001 - the process ends here; its log has to say why
         traceback.print_exc()
         return 1
     finally:
@@ -66,7 +69,7 @@ def run(command: Sequence[str]) -> int:
 
 
 def run_module(name: str, args: list[str]) -> object:
-    """What the module's ``main(args)`` returns, or a plain run of a module without one."""
+    """Calls the module's ``main(args)`` and returns its result; a module without one is run as __main__."""
     target = entry_module(name)
     sys.argv = [target, *args]
     module = importlib.import_module(target)
@@ -76,13 +79,13 @@ def run_module(name: str, args: list[str]) -> object:
     return 0
 
 
-def report_of(folder: Path) -> Path:
-    """Where a task leaves an exit code above 255, beside the folder that it works in."""
+def exit_code_file(folder: Path) -> Path:
+    """The file for an exit code above 255, beside the task's working folder."""
     return folder.with_name(f"{folder.name}.exit")
 
 
 def entry_module(name: str) -> str:
-    """The module that ``python -m name`` runs: of a package its ``__main__``."""
+    """The module that ``python -m name`` runs: for a package, its ``__main__``."""
     found = importlib.util.find_spec(name)
     return f"{name}.__main__" if found and found.submodule_search_locations is not None else name
 
@@ -92,7 +95,7 @@ def _run_program(command: Sequence[str]) -> int:
     code = subprocess.run(program, check=False, stdin=subprocess.DEVNULL).returncode
     if code >= 0:
         return code
-    # Died of a signal: so does this process, for its own end to look the same.
+    # The child died of a signal. This process does too, so that its parent sees the same end.
     signal.signal(-code, signal.SIG_DFL) if -code not in (signal.SIGKILL, signal.SIGSTOP) else None
     os.kill(os.getpid(), -code)
     return 128 - code
@@ -103,7 +106,7 @@ def _exit_code(value: object) -> int:
         return 0
     if isinstance(value, int):
         return value if 0 <= value <= 255 else value & 255 or 1
-    print(value, file=sys.stderr)  # noqa: T201 - as the interpreter does for sys.exit("...")
+    print(value, file=sys.stderr)  # noqa: T201 - what the interpreter does for sys.exit("text")
     return 1
 
 

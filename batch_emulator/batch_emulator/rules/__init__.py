@@ -1,1 +1,1 @@
-"""What Batch accepts, and what it makes of it."""
+"""What Batch accepts as a job, and the defaults it fills in."""

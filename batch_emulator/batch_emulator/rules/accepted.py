@@ -1,11 +1,11 @@
-"""A job as Batch keeps it: what was asked for, with the defaults filled in and what only the server says left out."""
+"""A job as Batch stores it: the request, with defaults filled in and output-only fields cleared."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from batch_emulator.api.resources import TASK_GROUP, JobName
-from batch_emulator.messages import Job, TaskGroup
+from batch_emulator.protocol.messages import Job, TaskGroup
+from batch_emulator.protocol.resources import TASK_GROUP, JobName
 from batch_emulator.rules.job_checks import MAX_PARALLELISM
 
 DEFAULT_CPU_MILLI = 2000  # ComputeResource.cpu_milli
@@ -13,10 +13,10 @@ DEFAULT_MEMORY_MIB = 2000  # ComputeResource.memory_mib
 
 
 def accepted(asked: Any, name: JobName) -> Any:
-    """The job under its name. What the server alone fills in of a job as shown is not part of it."""
+    """The job to store under this name."""
     job = Job()
     job.CopyFrom(asked)
-    for field in ("uid", "status", "create_time", "update_time"):
+    for field in ("uid", "status", "create_time", "update_time"):  # output only
         job.ClearField(field)
     job.name = str(name)
     if not job.allocation_policy.location.allowed_locations:

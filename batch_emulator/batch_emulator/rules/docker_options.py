@@ -1,4 +1,4 @@
-"""The options of ``docker run`` that a container runnable may carry: those that mean something for a plain process."""
+"""The options of ``docker run`` in a container runnable, as far as they make sense for a plain process."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shlex
 from dataclasses import dataclass, field
 from typing import Any
 
-# Where and how the container runs, which a process on this machine has no part in; with a value, and without.
+# Options about placement, network and devices of a container, without effect here: with a value, and as flags.
 _NO_EFFECT = re.compile(
     r"-[clh]|--(cpus|cpu-shares|cpuset-cpus|gpus|hostname|ipc|label|log-driver|log-opt|memory-reservation|memory-swap"
     r"|name|net|network|pid|platform|pull|runtime|security-opt|shm-size|stop-timeout|ulimit)"
@@ -17,19 +17,22 @@ _MIB = {"b": 1 / 2**20, "k": 1 / 2**10, "m": 1, "g": 2**10}
 
 
 class UnknownOption(Exception):
-    """An option that would change what the program sees, and that we cannot carry out."""
+    """An option that would change what the program sees, and that the emulator cannot apply."""
 
 
 @dataclass(frozen=True)
 class DockerOptions:
-    """``memory_mib`` is the hard limit, None without one; ``env`` are more variables."""
+    """``memory_mib`` is the hard limit, None if there is none; ``env`` holds additional variables."""
 
     memory_mib: int | None = None
     env: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, container: Any) -> DockerOptions:
-        """Raises UnknownOption. With image streaming Batch ignores the options, so they are ignored here too."""
+        """The options of a container runnable. Raises UnknownOption.
+
+        With image streaming, Batch ignores all options, and so does the emulator.
+        """
         if container.enable_image_streaming:
             return cls()
         try:
@@ -58,5 +61,5 @@ class DockerOptions:
 def _mebibytes(text: str) -> int:
     found = re.fullmatch(r"(\d+)([bkmg]?)b?", text.lower())
     if found is None:
-        raise UnknownOption(f"--memory {text!r} is no size like 512m or 4g")
+        raise UnknownOption(f"--memory {text!r} is not a size like 512m or 4g")
     return max(1, int(int(found[1]) * _MIB[found[2] or "b"]))

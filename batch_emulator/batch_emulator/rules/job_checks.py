@@ -1,4 +1,4 @@
-"""What Batch refuses about a job, field by field, with the limits of its documentation."""
+"""What Batch rejects about a job, field by field, with the limits of its documentation."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from batch_emulator.api.errors import Violation
-from batch_emulator.messages import JobNotification, JobStatus, LifecyclePolicy, TaskGroup, TaskStatus
+from batch_emulator.engine.jobs import MAX_TASKS
+from batch_emulator.protocol.errors import Violation
+from batch_emulator.protocol.messages import JobNotification, JobStatus, LifecyclePolicy, TaskGroup, TaskStatus
 from batch_emulator.rules.runnable_checks import environment_problems, label_problems, runnable_problems
-from epydrop.formats import names
 
 MAX_PARALLELISM = 5_000  # batch/quotas: parallel tasks of one job
 MAX_RETRIES = 10  # TaskSpec.max_retry_count
@@ -22,7 +22,7 @@ _ALLOWED_LOCATION = re.compile(r"(regions|zones)/([a-z]+-[a-z]+\d+)(-[a-z])?")
 
 
 def job_problems(job: Any, location: str) -> Iterator[Violation]:
-    """All that is wrong with a job that is to be created in ``location``."""
+    """All violations of a job that is to be created in ``location``."""
     if job.ByteSize() > MAX_BYTES:
         yield Violation("job", f"{job.ByteSize()} bytes, at most {MAX_BYTES} are allowed")
     if not 0 <= job.priority <= MAX_PRIORITY:
@@ -41,11 +41,11 @@ def job_problems(job: Any, location: str) -> Iterator[Violation]:
 
 
 def _group_problems(group: Any, at: str) -> Iterator[Violation]:
-    if not 0 <= group.task_count <= names.MAX_TASKS:
-        yield Violation(f"{at}.task_count", f"got {group.task_count}, expected 1 to {names.MAX_TASKS}")
-    if len(group.task_environments) > names.MAX_TASKS:
+    if not 0 <= group.task_count <= MAX_TASKS:
+        yield Violation(f"{at}.task_count", f"got {group.task_count}, expected 1 to {MAX_TASKS}")
+    if len(group.task_environments) > MAX_TASKS:
         found = len(group.task_environments)
-        yield Violation(f"{at}.task_environments", f"got {found}, expected at most {names.MAX_TASKS}")
+        yield Violation(f"{at}.task_environments", f"got {found}, expected at most {MAX_TASKS}")
     if not 0 <= group.parallelism <= MAX_PARALLELISM:
         yield Violation(f"{at}.parallelism", f"got {group.parallelism}, expected 1 to {MAX_PARALLELISM}")
     elif group.scheduling_policy == TaskGroup.IN_ORDER and group.parallelism > 1:
@@ -116,8 +116,8 @@ def _notification_problems(notification: Any, at: str) -> Iterator[Violation]:
 
 
 def _enum_problems(value: int, name_of: Callable[[int], str], field: str) -> Iterator[Violation]:
-    """A number that the protocol has no name for passes the wire, and no further."""
+    """Protobuf accepts any number for an enum; Batch accepts only those with a name."""
     try:
         name_of(value)
     except ValueError:
-        yield Violation(field, f"got {value}, which is none of its values")
+        yield Violation(field, f"got {value}, which is not a value of this enum")

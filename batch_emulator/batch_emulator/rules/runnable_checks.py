@@ -1,4 +1,4 @@
-"""What Batch refuses about runnables, environments and labels."""
+"""What Batch rejects about runnables, environments and labels."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from batch_emulator.api.errors import Violation
+from batch_emulator.protocol.errors import Violation
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET = re.compile(r"projects/[^/]+/secrets/[^/]+/versions/[^/]+")
@@ -15,7 +15,7 @@ _RESERVED = ("goog-", "google-")
 
 
 def runnable_problems(runnable: Any, at: str) -> Iterator[Violation]:
-    """What is wrong with one runnable, whatever machine it runs on."""
+    """The violations of one runnable."""
     match runnable.WhichOneof("executable"):
         case None:
             yield Violation(at, "one of container, script and barrier is required")
@@ -30,11 +30,11 @@ def runnable_problems(runnable: Any, at: str) -> Iterator[Violation]:
 
 
 def environment_problems(environment: Any, at: str) -> Iterator[Violation]:
-    """Names that no shell could use, and secrets that are no names of Secret Manager's."""
+    """Invalid names of variables, and secrets that are not resource names of Secret Manager."""
     for kind in ("variables", "secret_variables"):
         for name in sorted(getattr(environment, kind)):
             if not _VARIABLE.fullmatch(name):
-                yield Violation(f"{at}.{kind}", f"{name!r} is no name of an environment variable")
+                yield Violation(f"{at}.{kind}", f"{name!r} is not the name of an environment variable")
     for name, secret in sorted(environment.secret_variables.items()):
         if not _SECRET.fullmatch(secret):
             field = f"{at}.secret_variables[{name!r}]"
@@ -42,12 +42,12 @@ def environment_problems(environment: Any, at: str) -> Iterator[Violation]:
 
 
 def label_problems(labels: Mapping[str, str], at: str) -> Iterator[Violation]:
-    """The rules of Compute Engine: letters without capitals, digits, '_' and '-', at most 63; a letter first."""
+    """Compute Engine's rules: at most 63 lower-case letters, digits, '_', '-'; keys start with a letter."""
     for key, value in sorted(labels.items()):
         if not (_is_label(key) and key and key[0].isalpha()):
-            yield Violation(at, f"the key {key!r} must be 1 to 63 of a-z, 0-9, '_' and '-', beginning with a letter")
+            yield Violation(at, f"the key {key!r} must be 1 to 63 of a-z, 0-9, '_' and '-', starting with a letter")
         elif key.startswith(_RESERVED):
-            yield Violation(at, f"the key {key!r} begins as only Google's own labels do")
+            yield Violation(at, f"the key {key!r} has a prefix that is reserved for Google's own labels")
         if not _is_label(value):
             yield Violation(f"{at}[{key!r}]", f"got {value!r}, expected at most 63 of a-z, 0-9, '_' and '-'")
 

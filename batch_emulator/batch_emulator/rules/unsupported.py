@@ -1,4 +1,4 @@
-"""What Batch can do and one machine without containers cannot: refused by its field, never silently left out."""
+"""What Batch can do and this emulator cannot: rejected by its field, never ignored silently."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from batch_emulator.api.errors import Violation
-from batch_emulator.messages import LogsPolicy
 from batch_emulator.options import ServerOptions
+from batch_emulator.protocol.errors import Violation
+from batch_emulator.protocol.messages import LogsPolicy
 from batch_emulator.rules.docker_options import DockerOptions, UnknownOption
 from batch_emulator.rules.images import command_of
 
-_NOT_HERE = "is not supported by this emulator"
+_UNSUPPORTED = "is not supported by this emulator"
 
 
 def unsupported(job: Any, options: ServerOptions) -> Iterator[Violation]:
-    """What of a job that Batch would take this emulator does not do."""
+    """The fields of a job that Batch would accept and this emulator does not support."""
     group, at = job.task_groups[0], "job.task_groups[0]"
     for name in ("require_hosts_file", "permissive_ssh"):
         if getattr(group, name):
-            yield Violation(f"{at}.{name}", _NOT_HERE)
+            yield Violation(f"{at}.{name}", _UNSUPPORTED)
     for n, volume in enumerate(group.task_spec.volumes):
         yield from _mount(volume.mount_path, f"{at}.task_spec.volumes[{n}].mount_path")
     if job.logs_policy.destination == LogsPolicy.PATH:
-        yield Violation("job.logs_policy.destination", f"PATH {_NOT_HERE}: logs are in the folder of its state")
+        yield Violation("job.logs_policy.destination", f"PATH {_UNSUPPORTED}: logs are in the folder of its state")
     yield from _environment(group.task_spec.environment, f"{at}.task_spec.environment", options.secrets)
     for n, environment in enumerate(group.task_environments):
         yield from _environment(environment, f"{at}.task_environments[{n}]", options.secrets)
@@ -35,11 +35,11 @@ def unsupported(job: Any, options: ServerOptions) -> Iterator[Violation]:
 def _runnable(runnable: Any, at: str, options: ServerOptions) -> Iterator[Violation]:
     match runnable.WhichOneof("executable"):
         case "barrier":
-            yield Violation(f"{at}.barrier", f"{_NOT_HERE}: its tasks need not run at the same time")
+            yield Violation(f"{at}.barrier", f"{_UNSUPPORTED}: its tasks need not run at the same time")
         case "container":
             yield from _container(runnable.container, f"{at}.container", options)
     if runnable.background and runnable.HasField("timeout"):
-        yield Violation(f"{at}.timeout", f"of a background runnable {_NOT_HERE}")
+        yield Violation(f"{at}.timeout", f"of a background runnable {_UNSUPPORTED}")
     yield from _environment(runnable.environment, f"{at}.environment", options.secrets)
 
 
@@ -53,7 +53,7 @@ def _container(container: Any, at: str, options: ServerOptions) -> Iterator[Viol
     for n, volume in enumerate(container.volumes):
         yield from _mount(volume.split(":")[1] if ":" in volume else volume, f"{at}.volumes[{n}]")
     if container.block_external_network:
-        yield Violation(f"{at}.block_external_network", _NOT_HERE)
+        yield Violation(f"{at}.block_external_network", _UNSUPPORTED)
     try:
         DockerOptions.of(container)
     except UnknownOption as error:
@@ -61,14 +61,14 @@ def _container(container: Any, at: str, options: ServerOptions) -> Iterator[Viol
 
 
 def _mount(path: str, field: str) -> Iterator[Violation]:
-    """Nothing is mounted, but a path that is there already can stand in for what would be."""
+    """Nothing is mounted, but an existing path on this machine can take the place of the volume."""
     if not Path(path).exists():
-        yield Violation(field, f"nothing is mounted here: make {path!r} on this machine, to stand in for the volume")
+        yield Violation(field, f"nothing is mounted: create {path!r} on this machine to use it instead of the volume")
 
 
 def _environment(environment: Any, at: str, secrets: Mapping[str, str]) -> Iterator[Violation]:
     if environment.HasField("encrypted_variables"):
-        yield Violation(f"{at}.encrypted_variables", _NOT_HERE)
+        yield Violation(f"{at}.encrypted_variables", _UNSUPPORTED)
     for name, secret in sorted(environment.secret_variables.items()):
         if secret not in secrets:
             yield Violation(

@@ -1,1 +1,1 @@
-"""What the API remembers: jobs, events, operations, notifications."""
+"""What the API stores beside the engine's jobs and tasks: names, events, operations, requests, notifications."""

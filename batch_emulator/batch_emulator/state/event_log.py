@@ -1,4 +1,4 @@
-"""What becomes of jobs and tasks, written down while it happens: events, times, ended operations, notifications."""
+"""Records what happens to jobs and tasks as it happens: events, times, ended operations, notifications."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 
-from batch_emulator.engine.job_store import JobChange, TaskRow, Witness
-from batch_emulator.state.notifications import Notices
-from epydrop.core.jobs import JobState
-from epydrop_workstation.local.database import Database
+from batch_emulator.engine.job_store import JobChange, JobObserver, TaskRow
+from batch_emulator.engine.jobs import JobState
+from batch_emulator.engine.sqlite_file import SqliteFile
+from batch_emulator.state.notifications import Notifications
 
-JOB = -1  # the position of the events of the job itself
+JOB = -1  # in place of a task's position: an event of the job itself
 
 
-class Chronicle(Witness):
-    """Writes in the transaction of each change, so that nothing is told that is not so.
+class EventLog(JobObserver):
+    """Writes in the transaction of each change, so that the log and the state never disagree.
 
-    ``clear`` is called with the uid of a job whose tasks will not run any more.
+    ``clean_up`` is called with the uid of a job whose tasks will not run any more.
     """
 
-    def __init__(self, database: Database, notices: Notices, clear: Callable[[str], None]) -> None:
+    def __init__(self, database: SqliteFile, notifications: Notifications, clean_up: Callable[[str], None]) -> None:
         self._database = database
-        self._notices = notices
-        self._clear = clear
+        self._notifications = notifications
+        self._clean_up = clean_up
 
     def job_changed(self, change: JobChange) -> None:
-        """The event, the times, and the end of the operations that waited for this state."""
-        is_end = change.after.is_ended
+        """Records the event and the times, and ends the operations that waited for this state."""
+        is_end = change.after.is_final
         with self._database.transaction() as connection:
             connection.execute(
                 "UPDATE batch_jobs SET updated = :now,"
@@ -45,25 +45,25 @@ class Chronicle(Witness):
                 self._add([(change.uid, JOB, change.moment, change.after, change.before, 0, None, None)])
             if is_end:
                 self._end_operations(change.uid, change.moment)
-                self._clear(change.uid)
-            self._notices.job_changed(change)
+                self._clean_up(change.uid)
+            self._notifications.job_changed(change)
 
     def tasks_changed(self, rows: Sequence[TaskRow]) -> None:
-        """One event for each."""
+        """Records one event for each task."""
         now = time.time()
         with self._database.transaction() as connection:
             self._add((t.job_id, t.position, now, t.state, "", t.retry, t.exit_code, t.pid) for t in rows)
             for uid, group in groupby(sorted(rows, key=lambda row: row.job_id), key=lambda row: row.job_id):
                 connection.execute("UPDATE batch_jobs SET updated = ? WHERE uid = ?", (now, uid))
-                self._notices.tasks_changed(uid, list(group), now)
+                self._notifications.tasks_changed(uid, list(group), now)
 
     def job_erased(self, job_id: str) -> None:
-        """Nothing of the job is left but its operations, which are done."""
+        """Deletes everything of the job but its operations, which are done."""
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM batch_events WHERE uid = ?", (job_id,))
             connection.execute("DELETE FROM batch_jobs WHERE uid = ?", (job_id,))
             self._end_operations(job_id, time.time())
-            self._clear(job_id)
+            self._clean_up(job_id)
 
     def _add(self, events: Iterable[tuple[object, ...]]) -> None:
         with self._database.transaction() as connection:

@@ -1,5 +1,5 @@
-# ruff: noqa: S608 - what is put into queries are names of columns and constants of this file
-"""What the API reads and adds: jobs under their names, their events, operations, and requests that may come twice."""
+# ruff: noqa: S608 - only column names and constants of this file are put into queries
+"""What the API reads and writes: jobs by name, their events, operations, and request ids."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from batch_emulator.api.resources import EVERYWHERE, JobName, Location
+from batch_emulator.engine.jobs import JobState
+from batch_emulator.engine.sqlite_file import SqliteFile
+from batch_emulator.protocol.resources import ALL_LOCATIONS, JobName, Location
 from batch_emulator.state.event_log import JOB
-from epydrop.core.jobs import JobState
-from epydrop_workstation.local.database import Database
 
 _PAGE = 200
 _REQUESTS_KEPT = 3600.0  # seconds; CreateJobRequest.request_id: at least 60 minutes
@@ -21,7 +21,7 @@ _JOBS = (
     "SELECT b.*, j.state, j.detail, j.spec, b.location || '/jobs/' || b.job_id AS place"
     " FROM batch_jobs b JOIN jobs j ON j.job_id = b.uid"
 )
-# By what a list can be ordered: the column, and whether it descends. The uid settles ties.
+# The supported values of order_by: the column, and whether it descends. The uid breaks ties.
 ORDERS = {
     "": ("created", True),
     "name": ("place", False),
@@ -33,12 +33,12 @@ ORDERS = {
 
 @dataclass(frozen=True)
 class JobRecord:
-    """A job as the API knows it; seconds since 1970."""
+    """A job with its name. Times are seconds since 1970; ``place`` is LOCATION/jobs/ID, for ordering by name."""
 
     uid: str
     name: JobName
     state: JobState
-    detail: str  # the supervisor's last words about it
+    detail: str  # the engine's sentence about the state
     created: float
     updated: float
     run_began: float | None
@@ -49,7 +49,7 @@ class JobRecord:
 
 @dataclass(frozen=True)
 class Event:
-    """A change of a job, or of a try of a task."""
+    """A change of a job (``position`` is JOB) or of one try of a task; ``moment`` in seconds since 1970."""
 
     position: int
     moment: float
@@ -62,7 +62,7 @@ class Event:
 
 @dataclass(frozen=True)
 class OperationRecord:
-    """A long-running operation; it is done when it has an end."""
+    """A long-running operation; done once ``ended`` is set."""
 
     name: str
     uid: str
@@ -75,18 +75,18 @@ class OperationRecord:
 class Ledger:
     """Small questions, each answered from an index."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: SqliteFile) -> None:
         self.database = database
 
     # -- jobs ----------------------------------------------------------------------------------
 
     def add_job(self, name: JobName, uid: str) -> bool:
-        """Takes the name for a new job; False when there is one of it."""
+        """Registers a name for a new job; False if the name is taken."""
         now = time.time()
         with self.database.transaction() as connection:
             added = connection.execute(
                 "INSERT INTO batch_jobs (uid, project, location, job_id, created, updated) VALUES (?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT DO NOTHING",
+                " ON CONFLICT DO NOTHING",  # of two clients that create the same job at once, one wins
                 (uid, name.parent.project, name.parent.location, name.job_id, now, now),
             )
         return bool(added.rowcount)
@@ -105,12 +105,15 @@ class Ledger:
         return _job_record(rows[0]) if rows else None
 
     def jobs(self, parent: Location, order: str, after: Sequence[Any] = ()) -> Iterator[JobRecord]:
-        """The jobs of a location, or of all, in one of ORDERS; ``after`` are column and uid of the last one seen."""
+        """The jobs of a location, or of all, in one of ORDERS.
+
+        ``after`` is the sort key of the last job seen: the value of the column, and the uid.
+        """
         column, descends = ORDERS[order]
-        way, beyond = ("DESC", "<") if descends else ("ASC", ">")
+        direction, beyond = ("DESC", "<") if descends else ("ASC", ">")
         query = (
-            f"SELECT * FROM ({_JOBS}) WHERE project = ? AND (? = '{EVERYWHERE}' OR location = ?)"
-            f" AND (? OR ({column}, uid) {beyond} (?, ?)) ORDER BY {column} {way}, uid {way} LIMIT {_PAGE}"
+            f"SELECT * FROM ({_JOBS}) WHERE project = ? AND (? = '{ALL_LOCATIONS}' OR location = ?)"
+            f" AND (? OR ({column}, uid) {beyond} (?, ?)) ORDER BY {column} {direction}, uid {direction} LIMIT {_PAGE}"
         )
         place = (parent.project, parent.location, parent.location)
         last = tuple(after)
@@ -119,7 +122,7 @@ class Ledger:
             last = (rows[-1][column], rows[-1]["uid"])
 
     def locations(self, project: str) -> list[str]:
-        """Where the project has jobs."""
+        """The locations in which the project has jobs."""
         rows = self.database.rows(
             "SELECT DISTINCT location FROM batch_jobs WHERE project = ? ORDER BY location", (project,)
         )
@@ -128,7 +131,7 @@ class Ledger:
     # -- tasks and events ----------------------------------------------------------------------
 
     def tasks(self, uid: str, states: Sequence[str], first: int, limit: int) -> list[tuple[int, str]]:
-        """Position and state of at most ``limit`` tasks from position ``first`` on that are in one of the states."""
+        """(position, state) of at most ``limit`` tasks in one of the states, from position ``first`` on."""
         marks = ", ".join("?" * len(states))
         rows = self.database.rows(
             f"SELECT position, state FROM tasks WHERE job_id = ? AND position >= ? AND state IN ({marks})"
@@ -138,11 +141,11 @@ class Ledger:
         return [(row["position"], row["state"]) for row in rows]
 
     def job_events(self, uid: str) -> list[Event]:
-        """The events of a job itself, in their order."""
+        """The events of the job itself, in their order."""
         return self.task_events(uid, JOB, JOB)
 
     def task_events(self, uid: str, first: int, last: int) -> list[Event]:
-        """The events of the tasks from one position to another, by position and in their order."""
+        """The events of the tasks at positions ``first`` to ``last``, by position and in their order."""
         rows = self.database.rows(
             "SELECT position, moment, state, before, retry, exit_code, pid FROM batch_events"
             " WHERE uid = ? AND position BETWEEN ? AND ? ORDER BY position, serial",
@@ -151,7 +154,7 @@ class Ledger:
         return [Event(**dict(row)) for row in rows]
 
     def first_failed(self, uid: str) -> int | None:
-        """The position of the first task that has failed."""
+        """The position of the first failed task, or None."""
         rows = self.database.rows(
             "SELECT min(position) AS position FROM tasks WHERE job_id = ? AND state = 'failed'", (uid,)
         )
@@ -180,32 +183,33 @@ class Ledger:
         return OperationRecord(**dict(rows[0])) if rows else None
 
     def operations(self, parent: Location, after: str, limit: int) -> list[OperationRecord]:
-        """Operations of a location, or of all, by name, which begin with the time of their start."""
+        """Operations of a location, or of all, by name. Names begin with the time, so that is their age, too."""
         rows = self.database.rows(
             "SELECT name, uid, target, verb, began, ended FROM batch_operations WHERE project = ?"
-            f" AND (? = '{EVERYWHERE}' OR location = ?) AND name > ? ORDER BY name LIMIT ?",
+            f" AND (? = '{ALL_LOCATIONS}' OR location = ?) AND name > ? ORDER BY name LIMIT ?",
             (parent.project, parent.location, parent.location, after, limit),
         )
         return [OperationRecord(**dict(row)) for row in rows]
 
-    def forget_operation(self, name: str) -> None:
-        """Nobody is interested in it any more."""
+    def delete_operation(self, name: str) -> None:
+        """Deletes the record of an operation."""
         with self.database.transaction() as connection:
             connection.execute("DELETE FROM batch_operations WHERE name = ?", (name,))
 
     # -- requests ------------------------------------------------------------------------------
 
     def result_of(self, request_id: str, verb: str) -> str | None:
-        """What an earlier request of this id resulted in: a uid, or an operation's name."""
+        """What an earlier request with this id created: a job's uid or an operation's name."""
         rows = self.database.rows(
             "SELECT result FROM batch_requests WHERE request_id = ? AND verb = ?", (request_id.lower(), verb)
         )
         return str(rows[0]["result"]) if rows else None
 
-    def remember(self, request_id: str, verb: str, result: str) -> None:
-        """Keeps the result for an hour; nothing for a request without an id."""
+    def remember_request(self, request_id: str, verb: str, result: str) -> None:
+        """Keeps the result for an hour; does nothing for a request without an id."""
         now = time.time()
         with self.database.transaction() as connection:
+            # Expired entries go whenever a new one comes, so that no timer is needed.
             connection.execute("DELETE FROM batch_requests WHERE moment < ?", (now - _REQUESTS_KEPT,))
             if request_id:
                 connection.execute(

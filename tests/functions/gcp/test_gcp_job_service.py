@@ -8,8 +8,8 @@ from google.api_core.exceptions import AlreadyExists, FailedPrecondition, Permis
 from google.api_core.exceptions import NotFound as GoogleNotFound
 from google.cloud import batch_v1
 from google.cloud.batch_v1.types import StatusEvent, Task, TaskExecution, TaskStatus
+from support.engine_jobs import TASK_PATH
 from support.local_jobs import a_spec, until
-from support.paths import STAND_INS
 
 from batch_emulator.options import ServerOptions
 from batch_emulator.server import serve
@@ -33,7 +33,7 @@ def notifications():
 @pytest.fixture
 def served(tmp_path, notifications):
     """The emulator, whose tasks find the sample tasks."""
-    env = {"PYTHONPATH": str(STAND_INS)}
+    env = {"PYTHONPATH": TASK_PATH}
     options = ServerOptions(tmp_path, parallelism=2, env=env, publish=notifications.append, preload=("sample_tasks",))
     with serve(options) as served:
         yield served

@@ -1,4 +1,4 @@
-"""The state file is made by whoever comes first, shared by all, and refused when it is not what it should be."""
+"""The state file is created by its first user, shared by all, and refused if it is damaged or of another program."""
 
 from __future__ import annotations
 
@@ -86,18 +86,18 @@ def test_several_processes_write_at_once(database, tmp_path):
     program = (
         "import sys; from pathlib import Path; from epydrop_workstation.local.database import Database\n"
         "database = Database(Path(sys.argv[1]))\n"
-        "for number in range(50):\n"
+        "for number in range(20):\n"
         "    with database.transaction() as c:\n"
         "        c.execute('INSERT INTO events (due, envelope) VALUES (0, ?)', (str(number),))\n"
     )
-    processes = [subprocess.Popen([sys.executable, "-c", program, str(tmp_path)]) for _ in range(3)]
+    processes = [subprocess.Popen([sys.executable, "-c", program, str(tmp_path)]) for _ in range(2)]
 
-    assert [process.wait() for process in processes] == [0, 0, 0]
-    assert len(texts(database)) == 150
+    assert [process.wait() for process in processes] == [0, 0]
+    assert len(texts(database)) == 40
 
 
-def test_a_writer_that_waits_too_long_is_told_to_try_again(database, tmp_path):
-    """Permanent and passing trouble are told apart."""
+def test_a_writer_that_waits_too_long_gets_a_retryable_error(database, tmp_path):
+    """A transient error, unlike a damaged file."""
     hasty = Database(tmp_path, patience=0.05)
 
     with database.transaction(), pytest.raises(RetryableError, match=r"state\.sqlite"):
@@ -119,7 +119,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path):
 
 
 def test_the_database_of_another_program_is_refused(tmp_path):
-    """Its tables are none of our business."""
+    """Its tables are left alone."""
     (tmp_path / ".epydrop").mkdir()
     other = sqlite3.connect(tmp_path / ".epydrop" / "state.sqlite")
     other.execute("CREATE TABLE theirs (x)")

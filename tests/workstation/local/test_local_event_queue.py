@@ -1,4 +1,4 @@
-"""The queue on SQLite keeps the contract, makes mischief when asked to, and forgets nothing at a crash."""
+"""The queue on SQLite keeps the contract, injects faults when asked to, and loses nothing in a crash."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 import pytest
 from contracts.event_queue import EventQueueContract
 
+from batch_emulator.engine.faults import DeliveryFaults
 from epydrop.core.jobs import JobState
 from epydrop_workstation.local.database import Database
 from epydrop_workstation.local.envelopes import job_envelope, kick_envelope
-from epydrop_workstation.local.event_queue import Mischief, SqliteEventQueue
+from epydrop_workstation.local.event_queue import SqliteEventQueue
 from epydrop_workstation.local.publisher import QueuePublisher
 
 MOMENT = datetime(2026, 11, 22, 12, 0, 0, 5000, tzinfo=UTC)
@@ -39,10 +40,10 @@ class TestSqliteEventQueue(EventQueueContract):
     """The contract."""
 
 
-def drained(database, mischief, count=40):
+def drained(database, faults, count=40):
     """The ids in the order of their delivery, from a fresh queue that all were put into."""
     clock = [0.0]
-    queue = SqliteEventQueue(database, mischief, clock=lambda: clock[0])
+    queue = SqliteEventQueue(database, faults, clock=lambda: clock[0])
     for number in range(count):
         queue.put({"id": number})
     ids = []
@@ -54,26 +55,26 @@ def drained(database, mischief, count=40):
     return ids
 
 
-def test_mischief_repeats_and_reorders_but_loses_nothing(database):
-    """Unless it was told to lose."""
-    ids = drained(database, Mischief(seed=3, repeat=0.5, delay=2.0, reorder=True))
+def test_faults_repeat_and_reorder_but_lose_nothing(database):
+    """Unless they are to."""
+    ids = drained(database, DeliveryFaults(seed=3, repeat=0.5, delay=2.0, reorder=True))
 
     assert set(ids) == set(range(40))
     assert len(ids) > 40
     assert ids != sorted(ids)
 
 
-def test_mischief_is_the_same_for_the_same_seed(database):
-    """A failure that it provokes can be looked at again."""
-    mischief = Mischief(seed=5, repeat=0.3, delay=1.0, reorder=True, drop=0.2)
+def test_faults_are_the_same_for_the_same_seed(database):
+    """A failure that they provoke can be reproduced."""
+    faults = DeliveryFaults(seed=5, repeat=0.3, delay=1.0, reorder=True, drop=0.2)
 
-    assert drained(database, mischief) == drained(database, mischief)
-    assert drained(database, mischief) != drained(database, Mischief(seed=6, repeat=0.3, delay=1.0, reorder=True))
+    assert drained(database, faults) == drained(database, faults)
+    assert drained(database, faults) != drained(database, DeliveryFaults(seed=6, repeat=0.3, delay=1.0, reorder=True))
 
 
-def test_mischief_that_drops_everything_delivers_nothing(database):
-    """For what only the sweep can mend."""
-    assert drained(database, Mischief(drop=1.0)) == []
+def test_faults_that_drop_everything_deliver_nothing(database):
+    """For what only the sweep can repair."""
+    assert drained(database, DeliveryFaults(drop=1.0)) == []
 
 
 def test_a_put_in_a_transaction_that_fails_is_not_delivered(database, queue):

@@ -1,6 +1,6 @@
-"""The envelopes that Google would send, as CloudEvents in dicts, so that one machine's events go the same way in.
+"""Builds the CloudEvents that Google would send, as dicts, so that local events enter through the same parser.
 
-Only what is sent stands here; ``parse`` alone reads it.
+``epydrop.service.parse`` reads them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Envelope = dict[str, Any]
 
 
 def new_message_id() -> str:
-    """An id for a message: digits, as Pub/Sub's are."""
+    """A message id of digits, like those of Pub/Sub."""
     return str(uuid.uuid4().int >> 64)
 
 
@@ -34,7 +34,7 @@ def kick_envelope(message: Mapping[str, Any], message_id: str, published: dateti
 
 
 def job_envelope(job_id: str, uid: str, state: JobState, published: datetime) -> Envelope:
-    """Batch's notification that a job entered a state; like Batch's own it carries attributes and no data."""
+    """Batch's notification that a job entered a state. As from Batch, the attributes say everything."""
     attributes = {
         "Type": "JOB_STATE_CHANGED",
         "JobName": f"projects/local/locations/local/jobs/{job_id}",
@@ -45,7 +45,7 @@ def job_envelope(job_id: str, uid: str, state: JobState, published: datetime) ->
 
 
 def finalize_envelope(bucket: str, info: ObjectInfo, md5: str) -> Envelope:
-    """Cloud Storage's event for a new generation of an object. Numbers are texts there; ``md5`` is in base64."""
+    """Cloud Storage's event for a new generation of an object; ``md5`` is in base64. 64-bit numbers are strings."""
     created = rfc3339(info.created)
     return {
         "specversion": "1.0",
@@ -73,7 +73,7 @@ def finalize_envelope(bucket: str, info: ObjectInfo, md5: str) -> Envelope:
 
 
 def rfc3339(moment: datetime) -> str:
-    """The moment as Google's JSON writes it."""
+    """The moment in Google's JSON format: UTC with microseconds and a Z."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 

@@ -1,4 +1,4 @@
-"""Array jobs as processes of this machine, under the rules of Cloud Batch."""
+"""epydrop's job service on one machine: an adapter over the emulator's engine, which runs tasks as processes."""
 
 from __future__ import annotations
 
@@ -7,24 +7,26 @@ import platform
 import re
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from batch_emulator.engine import job_store as kept
+from batch_emulator.engine import jobs as engine
 from batch_emulator.engine.fork_launcher import ForkLauncher
-from batch_emulator.engine.job_store import JobChange, JobStore, Witness
+from batch_emulator.engine.job_store import JobChange, JobObserver, JobStore
 from batch_emulator.engine.launchers import Launcher, SpawnLauncher
-from batch_emulator.engine.options import Options, base_environment
+from batch_emulator.engine.options import base_environment
 from batch_emulator.engine.supervisor import Supervisor, log_folder
 from batch_emulator.engine.supervisor_lock import SupervisorLock
-from batch_emulator.engine.work import Work, work_of
+from batch_emulator.engine.work import Retries, Work
 from epydrop.core.jobs import JobSpec, JobState, JobView, TaskCounts, TaskEnd
 from epydrop.errors import BadInput
 from epydrop.formats import names
 from epydrop.formats.serialization import from_document, to_document
 from epydrop_workstation.local.database import Database
+from epydrop_workstation.local.engine_errors import translated_errors
 from epydrop_workstation.local.envelopes import Envelope, job_envelope
+from epydrop_workstation.local.options import LocalOptions
 
 STAGES_MODULE = "epydrop_stages"
 
@@ -32,10 +34,10 @@ _JOB_ID = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
 class LocalJobService:
-    """The JobService port, with ``tend``, which does the work, and a few questions that only one machine answers.
+    """The JobService port, with ``run_tasks``, which does the work, and a few queries for people at this machine.
 
-    Any thread or process may submit, look and cancel. ``tend`` and ``close`` belong to one thread of one
-    process per ROOT, which holds a lock from the first ``tend`` until ``close``.
+    Any thread or process may submit, look and cancel. ``run_tasks`` and ``close`` belong to one thread of one
+    process per ROOT, which holds a lock from the first ``run_tasks`` until ``close``.
     """
 
     def __init__(
@@ -43,28 +45,29 @@ class LocalJobService:
         database: Database,
         *,
         emit: Callable[[Envelope], None] | None = None,
-        options: Options | None = None,
+        options: LocalOptions | None = None,
         launcher: Launcher | None = None,
     ) -> None:
-        options = options or Options()
+        options = options or LocalOptions()
         self._folder = database.folder
-        self._store = JobStore(database, _Herald(emit) if emit else Witness())
+        self._store = JobStore(database, _Notifier(emit) if emit else JobObserver())
         self._lock = SupervisorLock(database.folder / "supervisor.lock")
         self._launcher = launcher or default_launcher()
         self._options = replace(options, env={**base_environment(), **options.env})
         self._supervisor = Supervisor(self._store, self._launcher, self._options, database.folder, self._work_of)
-        self._is_tending = False
+        self._holds_lock = False
 
     # -- the port ------------------------------------------------------------------------------
 
     def submit(self, spec: JobSpec) -> JobView:
-        """Creates the job, or returns the one that is there. Raises BadInput, RetryableError."""
+        """Creates the job, or returns the existing one. Raises BadInput, RetryableError."""
         _check(spec)
+        # Not the job id: Batch's uids differ from it, and code that confuses them should fail here, too.
         uid = f"{spec.job_id}-{uuid.uuid4().hex[:8]}"
-        self._store.insert(spec.job_id, uid, _spec_text(spec), spec.task_count)
+        self._store.insert(spec.job_id, uid, _stored_spec(spec), spec.task_count)
         view = self.get(spec.job_id)
         if view is None:
-            raise RuntimeError(f"job {spec.job_id} was written and is not there")
+            raise RuntimeError(f"job {spec.job_id} was stored and cannot be found")
         if view.labels != spec.labels:
             raise BadInput(f"job {spec.job_id} exists with other labels: {view.labels}, asked for {spec.labels}")
         return view
@@ -77,45 +80,43 @@ class LocalJobService:
         return JobView(
             job_id=job_id,
             uid=job.uid,
-            state=job.state,
+            state=JobState(job.state),
             created=datetime.fromtimestamp(job.created, UTC),
-            counts=self._store.counts(job_id),
+            counts=self.progress(job_id),
             labels=dict(json.loads(job.spec)["labels"]),
             detail=job.detail,
         )
 
     def cancel(self, job_id: str) -> None:
-        """Asks for the end of a job; ``tend`` brings it about."""
+        """Requests the end of a job; ``run_tasks`` carries it out."""
         self._store.move(
-            job_id,
-            [JobState.QUEUED, JobState.SCHEDULED, JobState.RUNNING],
-            JobState.CANCELLATION_IN_PROGRESS,
-            "cancellation was asked for",
+            job_id, engine.LIVE_STATES, engine.JobState.CANCELLATION_IN_PROGRESS, "cancellation was requested"
         )
 
     def failed_tasks(self, job_id: str) -> Iterator[TaskEnd]:
-        """The tasks that ended without success or never ran, page by page; nothing for a job that does not exist.
+        """The tasks that failed or never ran, page by page; nothing for a job that does not exist.
 
         A task that was ended by a cancellation has no exit code.
         """
-        return self._store.failed(job_id)
+        return (TaskEnd(end.position, end.exit_code) for end in self._store.failed(job_id))
 
-    # -- the work ------------------------------------------------------------------------------
+    # -- running tasks -------------------------------------------------------------------------
 
-    def tend(self, timeout: float) -> bool:
-        """Starts, watches and ends tasks; returns True once something changed, False after ``timeout`` seconds.
+    def run_tasks(self, timeout: float) -> bool:
+        """Starts, watches and ends tasks; True once something changed, False after ``timeout`` seconds.
 
-        Raises RetryableError when another process tends the jobs of this ROOT, or no process can be started;
-        ConfigurationError when the tasks' code cannot be imported.
+        Raises RetryableError if another process runs the tasks of this ROOT, or no process can be started;
+        ConfigurationError if the tasks' code cannot be imported.
         """
-        if not self._is_tending:
-            self._launcher.open(self._lock.take())
-            self._is_tending = True
-            self._supervisor.recover()
-        return self._supervisor.tend(timeout)
+        with translated_errors():
+            if not self._holds_lock:
+                self._launcher.open(self._lock.take())
+                self._holds_lock = True
+                self._supervisor.recover()
+            return self._supervisor.step(timeout)
 
-    def tend_only(self, run_id: str) -> None:
-        """From now on ``tend`` leaves the jobs of all other runs alone."""
+    def run_only_tasks_of(self, run_id: str) -> None:
+        """From now on ``run_tasks`` leaves the jobs of all other runs alone."""
 
         def is_wanted(job_id: str) -> bool:
             name = names.parse_job_id(job_id)
@@ -124,62 +125,73 @@ class LocalJobService:
         self._supervisor.is_wanted = is_wanted
 
     def close(self) -> None:
-        """Ends every task; unfinished ones wait for the next service, at no cost to their retries."""
-        if self._is_tending:
+        """Ends every task; unfinished ones wait for the next service, without loss of a retry."""
+        if self._holds_lock:
             self._supervisor.close()
             self._lock.release()
-            self._is_tending = False
+            self._holds_lock = False
 
-    # -- questions -----------------------------------------------------------------------------
+    # -- queries -------------------------------------------------------------------------------
 
     def progress(self, job_id: str) -> TaskCounts:
         """How many of a job's tasks are in each state; all zero for a job that does not exist."""
-        return self._store.counts(job_id)
+        return TaskCounts(**asdict(self._store.counts(job_id)))
 
     def running(self, job_id: str) -> list[tuple[int, int, float]]:
-        """Position, process id and start (seconds since 1970) of each running task."""
-        rows = self._store.tasks(job_id, kept.RUNNING)
+        """(position, process id, start in seconds since 1970) of each running task."""
+        rows = self._store.tasks(job_id, engine.TaskState.RUNNING)
         return [(row.position, row.pid or 0, row.started or 0.0) for row in rows]
 
     def task_log(self, job_id: str, position: int) -> Path:
-        """The log of the newest try of a task; the file is there once that try began."""
+        """The log of a task's newest try; the file exists once that try has begun."""
         row = self._store.task(job_id, position)
         folder = log_folder(self._folder, job_id)
         logs = [folder / f"{position:05d}-{retry}.log" for retry in range(row.retry if row else 0, -1, -1)]
         return next((log for log in logs if log.exists()), logs[-1])
 
     def _work_of(self, job_id: str) -> Work:
-        """What the job is to do. Raises UnknownFormat when another version of epydrop asked for it."""
+        """What the job is to do. Raises UnknownFormat if another version of epydrop submitted it."""
         job = self._store.job(job_id)
         if job is None:
-            raise RuntimeError(f"job {job_id} is not there")
+            raise RuntimeError(f"job {job_id} does not exist")
         spec = from_document(JobSpec, json.loads(job.spec), f"job {job_id}")
-        return work_of(spec, self._options)
+        return Work(
+            job_id=spec.job_id,
+            task_count=spec.task_count,
+            parallelism=spec.parallelism,
+            command=spec.command,
+            # The stages share the machine's cores; the output stage, which has one task, uses them all.
+            env={**self._options.stage_env(job_id), **spec.env, "EPYDROP_CORES": str(self._options.cores)},
+            memory_mib=spec.resources.memory_mib,
+            max_run_duration=spec.resources.max_run_duration,
+            retries=Retries(spec.max_task_retries, frozenset(spec.retried_exit_codes)),
+            faults=self._options.faults,
+        )
 
 
-class _Herald(Witness):
-    """Announces every change of a job's state as Batch does."""
+class _Notifier(JobObserver):
+    """Sends a notification for every change of a job's state, as Batch does."""
 
     def __init__(self, emit: Callable[[Envelope], None]) -> None:
         self._emit = emit
 
     def job_changed(self, change: JobChange) -> None:
-        """Emits the envelope inside the transaction, so that it is sent if, and only if, the state is kept."""
+        """Emits the envelope inside the transaction: it is queued if, and only if, the new state is stored."""
         moment = datetime.fromtimestamp(change.moment, UTC)
-        self._emit(job_envelope(change.job_id, change.uid, change.after, moment))
+        self._emit(job_envelope(change.job_id, change.uid, JobState(change.after), moment))
 
 
 def default_launcher() -> Launcher:
-    """A fork server where forks are safe, fresh processes elsewhere: macOS's own libraries do not survive a fork."""
+    """A fork server on Linux; elsewhere new processes, since macOS's own libraries do not survive a fork."""
     if platform.system() == "Linux":
         return ForkLauncher(STAGES_MODULE, base_environment())
     return SpawnLauncher()
 
 
 def _check(spec: JobSpec) -> None:
-    """Raises BadInput for what Batch would refuse too."""
+    """Raises BadInput for what Batch would reject too."""
     resources = spec.resources
-    wrong = {
+    checks = {
         f"job id {spec.job_id!r}; expected at most 63 of a-z, 0-9 and '-'": not _JOB_ID.fullmatch(spec.job_id),
         f"{spec.task_count} tasks; expected 1 to {names.MAX_TASKS}": not 0 < spec.task_count <= names.MAX_TASKS,
         f"parallelism {spec.parallelism}; expected at least 1": spec.parallelism < 1,
@@ -188,10 +200,10 @@ def _check(spec: JobSpec) -> None:
         f"max_run_duration {resources.max_run_duration} s; expected at least 1": resources.max_run_duration < 1,
         f"{spec.max_task_retries} retries; expected 0 to 10": not 0 <= spec.max_task_retries <= 10,
     }
-    problems = [f"job {spec.job_id} was refused: {problem}" for problem, is_wrong in wrong.items() if is_wrong]
+    problems = [f"job {spec.job_id} was refused: {problem}" for problem, is_wrong in checks.items() if is_wrong]
     if problems:
         raise BadInput(*problems)
 
 
-def _spec_text(spec: JobSpec) -> bytes:
+def _stored_spec(spec: JobSpec) -> bytes:
     return json.dumps({"format": 1, **to_document(spec)}, sort_keys=True).encode()

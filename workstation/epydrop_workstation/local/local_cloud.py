@@ -1,4 +1,4 @@
-"""One machine as the whole cloud: drops, kicks, and the loop that delivers events and tends the jobs."""
+"""The whole cloud on one machine: drops, kicks, and the loop that delivers events and runs jobs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from epydrop_workstation.local.run_store import SqliteRunStore
 
 TRIGGER_BUCKET = "trigger"
 CHECK_EVERY = 5.0  # seconds; minutes in the cloud, where a check costs money
-MAX_DELIVERIES = 5  # nobody mends a bug while a laptop waits
+MAX_DELIVERIES = 5  # a bug would fail forever; the cloud retries for days, since somebody may deploy a fix
 
 
 @dataclass
@@ -36,18 +36,19 @@ class Machine:
     trigger: FileObjectStore
     queue: SqliteEventQueue
     jobs: LocalJobService
-    waits_for: str = ""  # why no job is tended just now
+    waits_for: str = ""  # why jobs are not run at the moment
 
     def drop(self, file_name: str, data: bytes) -> str:
         """Puts a file into the trigger folder; returns the id of the run that it starts.
 
-        A file that lies there already, and whose run was never begun because the event was lost, is announced again.
+        If the same file is there already and its run was never started, because the event was lost, the event is sent
+        again.
         """
         name = names.EXPERIMENTS + file_name
-        there = self.trigger.stat(name)
-        if there is not None and self.runs.load(_run_id(there)) is None and self.trigger.read(name) == data:
+        existing = self.trigger.stat(name)
+        if existing is not None and self.runs.load(_run_id(existing)) is None and self.trigger.read(name) == data:
             self.trigger.notify_again(name)
-            return _run_id(there)
+            return _run_id(existing)
         return _run_id(self.trigger.write(name, data))
 
     def kick(self, message: dict[str, Any]) -> None:
@@ -55,14 +56,15 @@ class Machine:
         self.world.publisher.publish("kicks", message)
 
     def work_on(self, run_id: str, is_done: Callable[[], bool], *, pace: float = 0.25) -> None:
-        """Delivers events and tends the run's jobs until ``is_done``, which is asked at least every ``pace`` seconds.
+        """Delivers events and runs the jobs of one run until ``is_done``, called at least every ``pace`` seconds.
 
-        When another process tends the jobs of this folder, its work is awaited; when that ends, this one takes over.
-        Jobs of other runs that were left unfinished stay so: whoever wants them runs their experiment again.
+        While another process runs the jobs of this folder, this one waits, and takes over when the other ends.
+        Unfinished jobs of other runs stay unfinished: running their experiment again resumes them.
         """
-        self.jobs.tend_only(run_id)
+        self.jobs.run_only_tasks_of(run_id)
         next_check = 0.0
         while not is_done():
+            # In the cloud a schedule sends these checks; they make up for lost events.
             if time.monotonic() >= next_check:
                 self.kick({"check": run_id})
                 next_check = time.monotonic() + CHECK_EVERY
@@ -70,30 +72,30 @@ class Machine:
             if delivery is not None:
                 self._deliver(delivery)
             else:
-                self._tend(pace)
+                self._run_tasks(pace)
 
-    def _tend(self, pace: float) -> None:
+    def _run_tasks(self, pace: float) -> None:
         try:
-            self.jobs.tend(pace)
+            self.jobs.run_tasks(pace)
             self.waits_for = ""
-        except RetryableError as busy:
+        except RetryableError as busy:  # usually another process runs the jobs of this folder
             self.waits_for = str(busy)
             time.sleep(pace)
 
     def _deliver(self, delivery: Delivery) -> None:
-        """Hands one envelope to the core; what raises comes again, and in the end is kept aside and told."""
+        """Reconciles one event. After an error it is delivered again, and finally set aside and the error raised."""
         try:
             reconcile(parse(delivery.envelope), self.world)
         except Exception:
             if delivery.delivery_count < MAX_DELIVERIES:
                 self.queue.again(delivery)
                 return
-            self._keep_aside(delivery)
+            self._set_aside(delivery)
             self.queue.done(delivery)
             raise
         self.queue.done(delivery)
 
-    def _keep_aside(self, delivery: Delivery) -> None:
+    def _set_aside(self, delivery: Delivery) -> None:
         line = json.dumps({"envelope": delivery.envelope, "error": traceback.format_exc()}, ensure_ascii=False)
         with (self.root / names.LOCAL_STATE / "undelivered.jsonl").open("a") as file:
             file.write(line + "\n")

@@ -1,4 +1,4 @@
-"""Messages to our own topics: kicks come back through the queue, notifications end in a file that people can follow."""
+"""Messages to epydrop's own topics: kicks go into the event queue, notifications of runs into a file."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from epydrop_workstation.local.event_queue import SqliteEventQueue
 
 
 class QueuePublisher:
-    """The Publisher port. ``notifications`` is a file of one JSON object a line."""
+    """The Publisher port. ``notifications`` is a file with one JSON object per line."""
 
     def __init__(self, queue: SqliteEventQueue, notifications: Path) -> None:
         self._queue = queue
         self._notifications = notifications
 
     def publish(self, topic: str, message: dict[str, Any]) -> None:
-        """Sends a message to the topic 'kicks' or 'runs'. Raises RetryableError if that failed, ValueError for another."""
+        """Sends a message to the topic 'kicks' or 'runs'. Raises RetryableError if that fails."""
         match topic:
             case "kicks":
                 self._queue.put(kick_envelope(message, new_message_id(), datetime.now(UTC)))
@@ -34,7 +34,7 @@ class QueuePublisher:
         try:
             file = os.open(self._notifications, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
             try:
-                os.write(file, line.encode())  # one write, so that lines of several processes never mix
+                os.write(file, line.encode())  # one write: lines of several processes never mix
             finally:
                 os.close(file)
         except OSError as error:

@@ -1,4 +1,4 @@
-"""Runs and their histories in SQLite."""
+"""The RunStore port on SQLite."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ _PAGE = 100
 
 
 class SqliteRunStore:
-    """The RunStore port. A revision is the number of writes to the run."""
+    """Runs and their histories. A revision is the number of writes to the run."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def load(self, run_id: str) -> Stored | None:
-        """The run as last saved, or None. Raises UnknownFormat for a document of a newer version."""
+        """The run as last saved, or None. Raises UnknownFormat for a document of another version."""
         rows = self._database.rows("SELECT run_id, revision, document FROM runs WHERE run_id = ?", (run_id,))
         return Stored(_run(rows[0]), str(rows[0]["revision"])) if rows else None
 
     def create(self, run: Run, entry: HistoryEntry) -> None:
-        """Stores a new run and its first entry. Raises PreconditionFailed if it exists and is not exactly this."""
+        """Stores a new run and its first entry. Raises PreconditionFailed if another write created the run."""
         with self._database.transaction() as connection:
             try:
                 connection.execute(
@@ -90,7 +90,7 @@ class SqliteRunStore:
     def resumable(self, md5: str) -> Run | None:
         """The newest open run whose dropped file had this MD5 (in base64), or None.
 
-        Not of the port: only one machine resumes what it drops.
+        Not part of the port: only the local command resumes runs.
         """
         rows = self._database.rows(
             "SELECT run_id, document FROM runs WHERE is_open AND md5 = ? ORDER BY created DESC, run_id DESC LIMIT 1",
@@ -99,7 +99,7 @@ class SqliteRunStore:
         return _run(rows[0]) if rows else None
 
     def _is_repeated(self, run: Run, entry: HistoryEntry) -> bool:
-        """Whether the run is still what this very write made of it."""
+        """Whether this is a retry of a write that succeeded: the stored run is exactly what it would create."""
         rows = self._database.rows(
             "SELECT 1 FROM runs JOIN history USING (run_id, revision)"
             " WHERE run_id = ? AND revision = 1 AND runs.document = ? AND history.document = ?",

@@ -1,11 +1,11 @@
-"""The tables of the state file, and the numbers by which it is known as ours."""
+"""The schema of the state file: runs, their history, events, and the engine's jobs and tasks."""
 
 from __future__ import annotations
 
-APPLICATION_ID = 0x65706479  # "epdy": what ``file`` and SQLite's own tools show of whose file this is
-VERSION = 1
+from batch_emulator.engine.job_store import TABLES as JOB_TABLES
+from batch_emulator.engine.sqlite_file import Schema
 
-# The state of a run stands in columns only where a query needs it; the document alone is what is read back.
+# Columns repeat what queries select by; only the document is read back.
 TABLES = (
     """
     CREATE TABLE runs (
@@ -38,31 +38,8 @@ TABLES = (
     ) STRICT
     """,
     "CREATE INDEX events_by_time ON events (due, id)",
-    """
-    CREATE TABLE jobs (
-        serial INTEGER PRIMARY KEY AUTOINCREMENT,
-        job_id TEXT NOT NULL UNIQUE,
-        uid TEXT NOT NULL,
-        state TEXT NOT NULL,
-        has_ended INTEGER NOT NULL DEFAULT 0,
-        created REAL NOT NULL,
-        detail TEXT NOT NULL DEFAULT '',
-        spec BLOB NOT NULL
-    ) STRICT
-    """,
-    "CREATE INDEX jobs_active ON jobs (serial) WHERE NOT has_ended",
-    """
-    CREATE TABLE tasks (
-        job_id TEXT NOT NULL REFERENCES jobs (job_id),
-        position INTEGER NOT NULL,
-        state TEXT NOT NULL DEFAULT 'pending',
-        retry INTEGER NOT NULL DEFAULT 0,
-        exit_code INTEGER,
-        pid INTEGER,
-        pid_created REAL,
-        started REAL,
-        PRIMARY KEY (job_id, position)
-    ) STRICT, WITHOUT ROWID
-    """,
-    "CREATE INDEX tasks_by_state ON tasks (job_id, state, position)",
+    *JOB_TABLES,
 )
+
+# "epdy" in ASCII: ``file`` and SQLite's tools identify the program by this number.
+SCHEMA = Schema(TABLES, application_id=0x65706479, version=1)

@@ -1,6 +1,6 @@
-"""The world on one machine: the only place that picks its adapters.
+"""Builds the local cloud: the only place that chooses its adapters.
 
-The world in the cloud is made in ``epydrop.gcp.world``, since the functions carry nothing of what this needs.
+Its counterpart for Google Cloud is ``epydrop.gcp.world``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from batch_emulator.engine.options import Options, usable_cores
+from batch_emulator.engine.faults import DeliveryFaults
+from batch_emulator.engine.options import usable_cores
 from epydrop.errors import ConfigurationError
 from epydrop.formats.names import LOCAL_STATE
 from epydrop.service.world import World
@@ -21,15 +22,16 @@ from epydrop.stores import open_store
 from epydrop.stores.folder import FileObjectStore
 from epydrop_workstation.local.database import Database
 from epydrop_workstation.local.envelopes import finalize_envelope
-from epydrop_workstation.local.event_queue import Mischief, SqliteEventQueue
+from epydrop_workstation.local.event_queue import SqliteEventQueue
 from epydrop_workstation.local.job_service import LocalJobService
 from epydrop_workstation.local.local_cloud import TRIGGER_BUCKET, Machine
+from epydrop_workstation.local.options import LocalOptions
 from epydrop_workstation.local.publisher import QueuePublisher
 from epydrop_workstation.local.run_store import SqliteRunStore
 from epydrop_workstation.local.signing_key import signing_keys
 
-_PASSED_ON = ("EPYDEMIX_DATA",)  # of this process's variables, to every task
-_TO_BUILDERS = ("GITHUB_PAT",)  # what no other stage needs to know
+_PASSED_ON = ("EPYDEMIX_DATA",)  # variables of this process that every task gets
+_FOR_BUILDERS = ("GITHUB_PAT",)  # a secret that no other stage needs
 
 
 @contextmanager
@@ -38,11 +40,12 @@ def local_machine(
     *,
     parallelism: int | None = None,
     variables: Mapping[str, str] = os.environ,
-    mischief: Mischief | None = None,
+    faults: DeliveryFaults | None = None,
 ) -> Iterator[Machine]:
-    """The world inside one folder; every process that it started has ended when the block is left.
+    """A local cloud in the folder ``root``. Every process that it started has ended when the block is left.
 
-    Raises ConfigurationError when the folder cannot be used.
+    ``parallelism`` is the number of tasks at a time, by default the number of cores; ``variables`` are this
+    process's environment. Raises ConfigurationError if the folder cannot be used.
     """
     root = root.absolute()
     database = Database(root)
@@ -55,15 +58,15 @@ def local_machine(
             "EPYDROP_ACCEPT_FROM": "1970-01-01T00:00:00Z",
         }
     )
-    queue = SqliteEventQueue(database, mischief)
+    queue = SqliteEventQueue(database, faults)
     runs = SqliteRunStore(database)
     trigger = FileObjectStore(
         root / TRIGGER_BUCKET, on_created=lambda info, md5: queue.put(finalize_envelope(TRIGGER_BUCKET, info, md5))
     )
     env = {name: str(Path(variables[name]).absolute()) for name in _PASSED_ON if variables.get(name)}
     env["EPYDROP_SIGNING_KEY"] = signing_keys(database.folder)
-    builder_env = {name: variables[name] for name in _TO_BUILDERS if variables.get(name)}
-    options = Options(cores=parallelism or usable_cores(), env=env, builder_env=builder_env)
+    builder_env = {name: variables[name] for name in _FOR_BUILDERS if variables.get(name)}
+    options = LocalOptions(cores=parallelism or usable_cores(), env=env, builder_env=builder_env)
     jobs = LocalJobService(database, emit=queue.put, options=options)
     world = World(
         settings=settings,
@@ -84,7 +87,7 @@ def local_machine(
 
 @contextmanager
 def existing_machine(root: Path, *, parallelism: int | None = None) -> Iterator[Machine]:
-    """The world inside a folder that holds runs. Raises ConfigurationError when it holds none, instead of making it."""
+    """Like ``local_machine``, for a folder that holds runs already. Raises ConfigurationError if it holds none."""
     if not (root / LOCAL_STATE).is_dir():
         raise ConfigurationError(f"{root} holds no runs; --root names the folder that `epydrop run` used")
     with local_machine(root, parallelism=parallelism) as machine:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.batch_jobs import a_job, a_server, container, exit_codes, is_alive, ran, script, state_of, tasks_of, until
-from support.paths import STAND_INS
+from support.engine_jobs import TASK_PATH
 
 SECRET = "projects/p/secrets/token/versions/1"
 
@@ -21,7 +21,7 @@ def served(tmp_path_factory):
         tmp_path_factory.mktemp("batch-api"),
         secrets={SECRET: "hush"},
         entrypoints={"region/greeter": ("echo", "hello")},
-        env={"PYTHONPATH": str(STAND_INS), "EVERYWHERE": "yes"},
+        env={"PYTHONPATH": TASK_PATH, "EVERYWHERE": "yes"},
         preload=("preloaded_stage",),
     ) as served:
         yield served
@@ -208,17 +208,17 @@ def test_an_exit_status_can_be_ignored(log_of):
 
 def test_a_background_runnable_runs_beside_the_others_and_is_ended_with_them(client, served, place, tmp_path):
     """Its being ended is no failure."""
-    told = tmp_path / "pid"
+    pid_file = tmp_path / "pid"
     job = a_job(
-        script(f"sleep 600 & echo $! > {told}; wait", background=True),
-        f"until test -s {told}; do sleep 0.02; done; echo done",
+        script(f"sleep 600 & echo $! > {pid_file}; wait", background=True),
+        f"until test -s {pid_file}; do sleep 0.02; done; echo done",
     )
 
     job = ran(client, place, job)
 
     assert job.status.state.name == "SUCCEEDED"
     assert served.task_log(job.uid, 0).read_text() == "done\n"
-    until(lambda: not is_alive(int(told.read_text())))
+    until(lambda: not is_alive(int(pid_file.read_text())))
 
 
 def test_a_background_runnable_that_fails_by_itself_fails_the_task(codes_of):
@@ -248,9 +248,9 @@ def test_after_the_time_of_the_task_nothing_more_runs(log_of):
 
 def test_a_runnable_over_its_timeout_is_ended_with_all_that_it_started(client, place, tmp_path):
     """The same exit code; what always runs still does."""
-    told, after = tmp_path / "pid", tmp_path / "after"
+    pid_file, after = tmp_path / "pid", tmp_path / "after"
     job = a_job(
-        script(f"(trap '' TERM; sleep 600) & echo $! > {told}; sleep 600", timeout=timedelta(seconds=0.5)),
+        script(f"(trap '' TERM; sleep 600) & echo $! > {pid_file}; sleep 600", timeout=timedelta(seconds=0.5)),
         script(f"touch {after}", always_run=True),
     )
 
@@ -261,7 +261,7 @@ def test_a_runnable_over_its_timeout_is_ended_with_all_that_it_started(client, p
         "due to task runs over the maximum runtime with exit code 50005." in task.status.status_events[-1].description
     )
     assert after.exists()
-    assert not is_alive(int(told.read_text()))
+    assert not is_alive(int(pid_file.read_text()))
 
 
 GREEDY = "python", "-c", "x = bytearray(300 << 20); x[::1024] = b'x' * len(x[::1024]); import time; time.sleep(600)"
@@ -279,13 +279,13 @@ def test_a_task_over_its_memory_is_killed(codes_of, limit):
 
 def test_a_cancelled_task_ends_with_all_that_it_started(client, place, tmp_path):
     """Even what does not listen."""
-    told = tmp_path / "pid"
-    job = client.create_job(parent=place, job=a_job(f"trap '' TERM; sleep 600 & echo $! > {told}; wait", "true"))
-    until(lambda: told.exists() and told.read_text())
+    pid_file = tmp_path / "pid"
+    job = client.create_job(parent=place, job=a_job(f"trap '' TERM; sleep 600 & echo $! > {pid_file}; wait", "true"))
+    until(lambda: pid_file.exists() and pid_file.read_text())
 
     client.cancel_job(name=job.name).result(timeout=60)
 
-    assert not is_alive(int(told.read_text()))
+    assert not is_alive(int(pid_file.read_text()))
     (task,) = tasks_of(client, job)
     assert task.status.state.name == "FAILED"
 

@@ -1,4 +1,4 @@
-"""What the API answers instead of a result, with Google's codes, and how each looks over HTTP."""
+"""The API's errors: Google's codes, and their HTTP statuses."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
-# google/rpc/code.proto says which HTTP status belongs to which code.
+# The mapping documented in google/rpc/code.proto.
 _HTTP = {
     code_pb2.INVALID_ARGUMENT: HTTPStatus.BAD_REQUEST,
     code_pb2.FAILED_PRECONDITION: HTTPStatus.BAD_REQUEST,
@@ -22,7 +22,7 @@ _HTTP = {
 
 @dataclass(frozen=True)
 class Violation:
-    """A field of a request that is wrong: its path as in the protocol, and what is expected."""
+    """A wrong field of a request: its path in the request message, and what is expected."""
 
     field: str
     description: str
@@ -32,7 +32,7 @@ class Violation:
 
 
 class ApiError(Exception):
-    """An answer that is no result."""
+    """A call that failed with one of google.rpc.Code; ``violations`` are for INVALID_ARGUMENT."""
 
     def __init__(self, code: int, message: str, violations: Sequence[Violation] = ()) -> None:
         super().__init__(message)
@@ -41,12 +41,12 @@ class ApiError(Exception):
 
     @property
     def http_status(self) -> int:
-        """The status of the same answer over HTTP."""
+        """The status of the same error over HTTP."""
         return _HTTP.get(self.code, HTTPStatus.INTERNAL_SERVER_ERROR)
 
     @property
     def status(self) -> status_pb2.Status:
-        """The answer as Google's clients read it, with one BadRequest that lists the fields."""
+        """The error as Google's clients read it, with one BadRequest detail that lists the fields."""
         status = status_pb2.Status(code=self.code, message=str(self))
         if self.violations:
             detail = error_details_pb2.BadRequest()
@@ -57,7 +57,7 @@ class ApiError(Exception):
 
 
 def invalid(*violations: Violation) -> ApiError:
-    """INVALID_ARGUMENT, all problems at once."""
+    """INVALID_ARGUMENT with all violations at once."""
     return ApiError(code_pb2.INVALID_ARGUMENT, "; ".join(map(str, violations)), violations)
 
 
@@ -72,7 +72,7 @@ def already_exists(name: str) -> ApiError:
 
 
 def failed_precondition(message: str) -> ApiError:
-    """FAILED_PRECONDITION: the resource is not in a state in which this can be done."""
+    """FAILED_PRECONDITION: the state of the resource does not allow the call."""
     return ApiError(code_pb2.FAILED_PRECONDITION, message)
 
 
@@ -82,5 +82,5 @@ def unimplemented(message: str) -> ApiError:
 
 
 def unavailable(message: str) -> ApiError:
-    """UNAVAILABLE: the emulator has lost what it needs."""
+    """UNAVAILABLE: the emulator cannot run tasks any more."""
     return ApiError(code_pb2.UNAVAILABLE, message)

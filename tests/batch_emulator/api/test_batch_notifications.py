@@ -29,10 +29,10 @@ def of(got, topic):
     return [notification.attributes for notification in got if notification.topic == topic]
 
 
-def test_every_state_of_a_job_is_told_to_the_topic_that_it_names(client, got):
+def test_every_state_of_a_job_is_published_to_the_topic_that_it_names(client, got):
     """In attributes, as Batch does; the data is for people."""
-    wanted = [{"pubsub_topic": JOBS, "message": {"type_": "JOB_STATE_CHANGED"}}]
-    job = ran(client, PLACE, a_job(notifications=wanted), "job-1")
+    asked_for = [{"pubsub_topic": JOBS, "message": {"type_": "JOB_STATE_CHANGED"}}]
+    job = ran(client, PLACE, a_job(notifications=asked_for), "job-1")
     until(lambda: len(got) == 4)
 
     assert of(got, JOBS) == [
@@ -42,26 +42,26 @@ def test_every_state_of_a_job_is_told_to_the_topic_that_it_names(client, got):
     assert b"currentState=SUCCEEDED" in got[-1].data
 
 
-def test_a_job_can_be_told_of_one_state_only(client, got):
+def test_a_job_can_ask_for_one_state_only(client, got):
     """With or without the type."""
-    wanted = [
+    asked_for = [
         {"pubsub_topic": JOBS, "message": {"type_": "JOB_STATE_CHANGED", "new_job_state": "FAILED"}},
         {"pubsub_topic": TASKS, "message": {"new_job_state": "RUNNING"}},
     ]
-    ran(client, PLACE, a_job("false", notifications=wanted))
+    ran(client, PLACE, a_job("false", notifications=asked_for))
     until(lambda: len(got) == 2)
 
     assert [attributes["NewJobState"] for attributes in of(got, JOBS)] == ["FAILED"]
     assert [attributes["NewJobState"] for attributes in of(got, TASKS)] == ["RUNNING"]
 
 
-def test_every_state_of_a_task_is_told_to_the_topic_that_wants_it(client, got):
+def test_every_state_of_a_task_is_published_to_the_topic_that_asks_for_it(client, got):
     """Named by its job and index."""
-    wanted = [
+    asked_for = [
         {"pubsub_topic": TASKS, "message": {"type_": "TASK_STATE_CHANGED"}},
         {"pubsub_topic": JOBS, "message": {"new_task_state": "FAILED"}},
     ]
-    job = ran(client, PLACE, a_job("test $BATCH_TASK_INDEX = 0", tasks=2, parallelism=1, notifications=wanted))
+    job = ran(client, PLACE, a_job("test $BATCH_TASK_INDEX = 0", tasks=2, parallelism=1, notifications=asked_for))
     until(lambda: len(got) == 5)
 
     assert of(got, TASKS) == [
@@ -84,24 +84,24 @@ def test_an_entry_without_message_or_topic_sends_nothing(client, got):
     assert got == []
 
 
-def test_what_could_not_be_published_is_tried_again(tmp_path):
-    """In the end each state was told."""
-    told, refused = [], []
+def test_a_notification_that_could_not_be_published_is_retried(tmp_path):
+    """In the end each state was published."""
+    published, refused = [], []
 
     def publish(notification):
         if len(refused) < 3:
             refused.append(notification)
             raise ConnectionError("not just now")
-        told.append(notification.attributes["NewJobState"])
+        published.append(notification.attributes["NewJobState"])
 
     with a_server(tmp_path, publish=publish) as served:
         client = grpc_client(served)
-        wanted = [{"pubsub_topic": JOBS, "message": {"type_": "JOB_STATE_CHANGED"}}]
-        ran(client, PLACE, a_job(notifications=wanted))
-        until(lambda: len(told) == 4)
+        asked_for = [{"pubsub_topic": JOBS, "message": {"type_": "JOB_STATE_CHANGED"}}]
+        ran(client, PLACE, a_job(notifications=asked_for))
+        until(lambda: len(published) == 4)
         client.transport.close()
 
-    assert sorted(told) == ["QUEUED", "RUNNING", "SCHEDULED", "SUCCEEDED"]
+    assert sorted(published) == ["QUEUED", "RUNNING", "SCHEDULED", "SUCCEEDED"]
 
 
 def test_without_an_emulator_of_pubsub_they_go_into_a_file(tmp_path, monkeypatch):
@@ -109,8 +109,8 @@ def test_without_an_emulator_of_pubsub_they_go_into_a_file(tmp_path, monkeypatch
     monkeypatch.delenv("PUBSUB_EMULATOR_HOST", raising=False)
     with a_server(tmp_path, publish=None) as served:
         client = grpc_client(served)
-        wanted = [{"pubsub_topic": JOBS, "message": {"new_job_state": "SUCCEEDED"}}]
-        job = ran(client, PLACE, a_job(notifications=wanted))
+        asked_for = [{"pubsub_topic": JOBS, "message": {"new_job_state": "SUCCEEDED"}}]
+        job = ran(client, PLACE, a_job(notifications=asked_for))
         file = tmp_path / "notifications.jsonl"
         until(file.exists)
         client.transport.close()
@@ -130,8 +130,8 @@ def test_the_emulator_of_pubsub_gets_them(pubsub_emulator, tmp_path, monkeypatch
         subscriber.create_subscription(name=subscription, topic=JOBS)
         with a_server(tmp_path, publish=None) as served:
             client = grpc_client(served)
-            wanted = [{"pubsub_topic": JOBS, "message": {"type_": "JOB_STATE_CHANGED"}}]
-            job = ran(client, PLACE, a_job(notifications=wanted))
+            asked_for = [{"pubsub_topic": JOBS, "message": {"type_": "JOB_STATE_CHANGED"}}]
+            job = ran(client, PLACE, a_job(notifications=asked_for))
             client.transport.close()
             messages = []
             until(lambda: messages.extend(pulled(subscriber, subscription)) or len(messages) >= 4)

@@ -63,8 +63,8 @@ def test_states_are_numbers_for_those_who_ask(http, place):
         ("POST", "/v1/{place}/jobs/taken:cancel", b"7", 400, "INVALID_ARGUMENT", "body"),
         ("GET", "/v1/{place}/jobs?pageSize=many", None, 400, "INVALID_ARGUMENT", "pageSize"),
         ("POST", "/v1/{place}/jobs/taken:cancel", {}, 400, "FAILED_PRECONDITION", "cannot be cancelled"),
-        ("PATCH", "/v1/{place}/jobs/taken", JOB, 404, "NOT_FOUND", "no call of Cloud Batch v1"),
-        ("GET", "/v1/somewhere", None, 404, "NOT_FOUND", "no call of Cloud Batch v1"),
+        ("PATCH", "/v1/{place}/jobs/taken", JOB, 404, "NOT_FOUND", "not a method of Cloud Batch v1"),
+        ("GET", "/v1/somewhere", None, 404, "NOT_FOUND", "not a method of Cloud Batch v1"),
         ("POST", "/v1/{place}/operations/none:cancel", {}, 404, "NOT_FOUND", "operations/none"),
     ],
 )

@@ -1,4 +1,4 @@
-"""A Batch job as work for the supervisor, and its runnables as the steps of each task."""
+"""Turns a Batch job into the engine's Work, and its runnables into the steps of each task."""
 
 from __future__ import annotations
 
@@ -11,28 +11,31 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from batch_emulator.engine.errors import InvalidInputError
+from batch_emulator.engine.faults import Faults
 from batch_emulator.engine.work import Hold, Retries, Work
-from batch_emulator.fault_plans import Mischief
-from batch_emulator.messages import LifecyclePolicy
 from batch_emulator.options import ServerOptions
+from batch_emulator.protocol.messages import LifecyclePolicy
 from batch_emulator.rules.docker_options import DockerOptions
 from batch_emulator.rules.images import command_of
-from batch_emulator.task_plan import SECRETS, Step, write_plan
-from epydrop.errors import BadInput
+from batch_emulator.runnables.plan import SECRETS, Step, write_plan
 
-_RUNNABLES = ("python", "-m", "batch_emulator.runnables")
+TASK_MODULE = "batch_emulator.runnables.run_task"
 _PYTHON = frozenset({"python", "python3"})
 
 
-class Workbench:
-    """Makes ready what the tasks of a job need, in a folder per job: the plan and the texts of its scripts."""
+class Planner:
+    """Writes what the tasks of a job need into a folder per job: the plan and the texts of its scripts."""
 
     def __init__(self, folder: Path, options: ServerOptions) -> None:
         self._folder = folder
         self._options = options
 
-    def prepare(self, job: Any, uid: str, created: float, mischief: Mischief) -> Work:
-        """Raises BadInput for a secret whose value is not known any more."""
+    def prepare(self, job: Any, uid: str, created: float, faults: Faults) -> Work:
+        """Prepares a job. Raises InvalidInputError if the value of one of its secrets is unknown.
+
+        ``created`` is the job's creation in seconds since 1970, from which a hold is counted.
+        """
         group = job.task_groups[0]
         spec = group.task_spec
         folder = self._folder / uid
@@ -43,7 +46,7 @@ class Workbench:
             job_id=uid,
             task_count=group.task_count,
             parallelism=group.parallelism,
-            command=(*_RUNNABLES, str(plan)),
+            command=("python", "-m", TASK_MODULE, str(plan)),
             env={
                 **spec.environments,
                 **self._variables(spec.environment),
@@ -55,16 +58,17 @@ class Workbench:
             max_run_duration=_seconds(spec.max_run_duration) or math.inf,
             retries=_retries(spec),
             priority=job.priority,
-            hold=_hold(mischief, created),
-            trouble=mischief.trouble,
+            hold=_hold(faults, created),
+            faults=faults.of_tasks,
         )
 
-    def clear(self, uid: str) -> None:
-        """Removes what was made ready."""
+    def clean_up(self, uid: str) -> None:
+        """Removes what ``prepare`` wrote."""
         shutil.rmtree(self._folder / uid, ignore_errors=True)
 
     def _steps(self, runnables: Sequence[Any], folder: Path) -> list[Step]:
         steps = [self._step(runnable, n, folder) for n, runnable in enumerate(runnables)]
+        # The task's own process can run a step only if nothing has to be limited or decided after it.
         only = steps[0]
         if len(steps) == 1 and self._is_preloaded(only) and not (only.timeout or only.ignore_exit_status):
             return [replace(only, in_process=True)]
@@ -104,12 +108,12 @@ class Workbench:
 
     def _secret(self, name: str) -> str:
         if name not in self._options.secrets:
-            raise BadInput(f"the emulator was started without a value of the secret {name!r}")
+            raise InvalidInputError(f"the emulator was started without a value for the secret {name!r}")
         return self._options.secrets[name]
 
 
 def _script_command(script: Any, path: Path) -> tuple[str, ...]:
-    """As Linux runs a script: by the interpreter of its first line, else by /bin/sh. It need not be executable."""
+    """Runs a script by the interpreter of its first line, else by /bin/sh, as Batch does. It need not be executable."""
     if script.WhichOneof("command") == "text":
         path.write_text(script.text)
         return (*_interpreter(script.text), str(path))
@@ -117,7 +121,7 @@ def _script_command(script: Any, path: Path) -> tuple[str, ...]:
         with Path(script.path).open(encoding="utf-8", errors="replace") as file:
             return (*_interpreter(file.readline()), script.path)
     except OSError:
-        return (script.path,)  # the task will say that it cannot be started
+        return (script.path,)  # cannot be started either; the task's log says so
 
 
 def _interpreter(text: str) -> list[str]:
@@ -126,12 +130,12 @@ def _interpreter(text: str) -> list[str]:
 
 
 def _with_our_python(command: tuple[str, ...]) -> tuple[str, ...]:
-    """What an image calls python is here the Python that runs the server, with all that is installed beside it."""
+    """Replaces an image's python by the one that runs the server, with the packages installed for it."""
     return (sys.executable, *command[1:]) if command[0] in _PYTHON else command
 
 
 def _memory_mib(spec: Any) -> int:
-    """The largest hard limit that its containers name, else what the job asks for."""
+    """The largest --memory of the containers; without one, the job's memory_mib."""
     limits = [
         DockerOptions.of(runnable.container).memory_mib
         for runnable in spec.runnables
@@ -141,7 +145,7 @@ def _memory_mib(spec: Any) -> int:
 
 
 def _retries(spec: Any) -> Retries:
-    """Without a policy every failure is tried again (TaskSpec.lifecycle_policies)."""
+    """Without a policy every failure is retried (TaskSpec.lifecycle_policies)."""
     if not spec.lifecycle_policies:
         return Retries(spec.max_retry_count, all_but=True)
     policy = spec.lifecycle_policies[0]
@@ -149,10 +153,10 @@ def _retries(spec: Any) -> Retries:
     return Retries(spec.max_retry_count, codes, all_but=policy.action == LifecyclePolicy.FAIL_TASK)
 
 
-def _hold(mischief: Mischief, created: float) -> Hold | None:
-    if mischief.hold is None:
+def _hold(faults: Faults, created: float) -> Hold | None:
+    if faults.hold is None:
         return None
-    state, seconds = mischief.hold
+    state, seconds = faults.hold
     return Hold(state, math.inf if seconds is None else created + seconds)
 
 

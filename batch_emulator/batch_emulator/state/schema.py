@@ -1,14 +1,36 @@
-"""What the API remembers beside the supervisor's own tables, in the same file: names, events, operations, requests."""
+"""The tables of the emulator's state file: the engine's, the outbox's, and those of the API."""
 
 from __future__ import annotations
 
-from epydrop.errors import ConfigurationError
-from epydrop_workstation.local.database import Database
+from pathlib import Path
 
-_VERSION = 1
+from batch_emulator.engine.errors import SetupError
+from batch_emulator.engine.job_store import TABLES
+from batch_emulator.engine.sqlite_file import Schema, SqliteFile
 
-# A job's key in the supervisor's tables is its uid: ids are unique in a location only, and come again after a deletion.
-_TABLES = (
+# The emulator was once a part of epydrop. Its state keeps that folder name and application id ("epdy"), so that a
+# folder from that time can still be opened.
+STATE_FOLDER = ".epydrop"
+_APPLICATION_ID = 0x65706479
+
+_OUTBOX_TABLES = (
+    """
+    CREATE TABLE events (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        due REAL NOT NULL,
+        deliveries INTEGER NOT NULL DEFAULT 0,
+        envelope TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX events_by_time ON events (due, id)",
+)
+
+_FILE_SCHEMA = Schema((*_OUTBOX_TABLES, *TABLES), _APPLICATION_ID, version=1)
+
+_VERSION = 1  # of the tables below
+
+# The engine knows a job by its uid: job ids are unique in a location only, and may be used again after a deletion.
+_API_TABLES = (
     """
     CREATE TABLE batch_jobs (
         uid TEXT PRIMARY KEY,
@@ -63,15 +85,25 @@ _TABLES = (
 )
 
 
-def prepare(database: Database) -> None:
-    """Makes the tables, if they are not there. Raises ConfigurationError for those of another version."""
+def open_state(folder: Path) -> SqliteFile:
+    """Opens the state in ``folder``, or creates it. Raises SetupError if it cannot be used or has another version."""
+    database = SqliteFile(folder.absolute() / STATE_FOLDER, _FILE_SCHEMA)
+    try:
+        _create_api_tables(database)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _create_api_tables(database: SqliteFile) -> None:
     with database.transaction() as connection:
         if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'batch_version'").fetchone():
-            for statement in _TABLES:
+            for statement in _API_TABLES:
                 connection.execute(statement)
         (version,) = connection.execute("SELECT version FROM batch_version").fetchone()
     if version != _VERSION:
-        raise ConfigurationError(
-            f"{database.path} holds jobs of version {version}, this epydrop reads version {_VERSION}; "
-            "use the epydrop that made it, or give another --state"
+        raise SetupError(
+            f"{database.path} holds jobs of version {version}, this batch-emulator reads version {_VERSION}; "
+            "use the batch-emulator that made it, or give another --state"
         )

@@ -1,4 +1,7 @@
-"""gcloud drives the emulator, unchanged, by a variable that names its address."""
+"""gcloud works with the emulator, unchanged, by a variable that names its address.
+
+The page docs/batch-emulator.md, whose blocks are tested as well, shows submit, describe, list and delete.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +18,16 @@ pytestmark = pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud i
 REGION = "--location=us-central1"
 
 
-@pytest.fixture(scope="module")
-def gcloud(served, tmp_path_factory):
-    """Runs ``gcloud batch`` against the server; its answer as JSON, or what it says when it fails."""
+@pytest.fixture
+def gcloud(served, tmp_path):
+    """Runs ``gcloud batch`` against the server; its answer as JSON, or its error message."""
     variables = {
         **os.environ,
         "CLOUDSDK_API_ENDPOINT_OVERRIDES_BATCH": f"{served.rest_url}/",
         "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "true",
         "CLOUDSDK_CORE_PROJECT": "gcloud-project",
         "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
-        "CLOUDSDK_CONFIG": str(tmp_path_factory.mktemp("gcloud")),
+        "CLOUDSDK_CONFIG": str(tmp_path / "gcloud"),
     }
 
     def run(*words, fails=False):
@@ -42,8 +45,8 @@ def gcloud(served, tmp_path_factory):
     return run
 
 
-def test_a_job_goes_through_its_life_by_gcloud(gcloud, clients, tmp_path):
-    """Submitted from a file as the documentation has it, described, listed, deleted."""
+def test_gcloud_submits_a_job_reads_its_failed_task_and_shows_errors(gcloud, clients, tmp_path):
+    """A job as the documentation writes it, in camelCase, with the fields that have no effect here."""
     config = tmp_path / "job.json"
     group = {
         "taskCount": "3",
@@ -59,7 +62,6 @@ def test_a_job_goes_through_its_life_by_gcloud(gcloud, clients, tmp_path):
         "taskGroups": [group],
         "allocationPolicy": {"instances": [policy]},
         "logsPolicy": {"destination": "CLOUD_LOGGING"},
-        "labels": {"team": "flu"},
     }
     config.write_text(json.dumps(job))
 
@@ -68,21 +70,10 @@ def test_a_job_goes_through_its_life_by_gcloud(gcloud, clients, tmp_path):
     assert submitted["name"] == "projects/gcloud-project/locations/us-central1/jobs/job-1"
     assert submitted["taskGroups"][0]["taskCount"] == "3"
     finished(clients["grpc"], submitted["name"])
-    described = gcloud("jobs", "describe", "job-1", REGION)
-    assert described["status"]["state"] == "FAILED"
-    assert described["status"]["taskGroups"]["group0"]["counts"] == {"SUCCEEDED": "2", "FAILED": "1"}
-    assert described["uid"] == submitted["uid"]
-    assert [found["name"] for found in gcloud("jobs", "list")] == [submitted["name"]]
-    tasks = gcloud("tasks", "list", "--job=job-1", REGION)
-    assert [task["status"]["state"] for task in tasks] == ["SUCCEEDED", "FAILED", "SUCCEEDED"]
-    failed = gcloud("tasks", "list", "--job=job-1", REGION, "--filter=status.state=FAILED")
-    assert [task["name"].rsplit("/", 1)[1] for task in failed] == ["1"]
-    task = gcloud("tasks", "describe", "1", "--job=job-1", "--task_group=group0", REGION)
-    assert task["status"]["statusEvents"][-1]["taskExecution"] == {"exitCode": 1}
+    (failed,) = gcloud("tasks", "list", "--job=job-1", REGION, "--filter=status.state=FAILED")
+    assert failed["name"].endswith("/taskGroups/group0/tasks/1")
+    assert failed["status"]["statusEvents"][-1]["taskExecution"] == {"exitCode": 1}
     assert "already exists" in gcloud("jobs", "submit", "job-1", REGION, f"--config={config}", fails=True)
-    assert "cannot be cancelled" in gcloud("jobs", "cancel", "job-1", REGION, fails=True)
-    gcloud("jobs", "delete", "job-1", REGION)
-    assert "not found" in gcloud("jobs", "describe", "job-1", REGION, fails=True)
 
 
 def test_a_job_without_an_id_is_submitted_and_cancelled_by_gcloud(gcloud, clients):
@@ -94,15 +85,3 @@ def test_a_job_without_an_id_is_submitted_and_cancelled_by_gcloud(gcloud, client
 
     assert operation["metadata"]["target"] == submitted["name"]
     assert finished(clients["grpc"], submitted["name"]).status.state.name == "CANCELLED"
-
-
-def test_what_is_wrong_with_a_job_is_said_by_gcloud(gcloud, tmp_path):
-    """With the field."""
-    config = tmp_path / "job.json"
-    config.write_text(
-        json.dumps({"taskGroups": [{"taskCount": "100001", "taskSpec": {"runnables": [script("true")]}}]})
-    )
-
-    said = gcloud("jobs", "submit", "job-2", REGION, f"--config={config}", fails=True)
-
-    assert "job.task_groups[0].task_count" in said

@@ -14,7 +14,7 @@ from support.batch_jobs import a_job, container, ran, script, tasks_of, violatio
 
 
 def test_a_created_job_is_shown_as_asked_for_with_the_defaults(client, place):
-    """And with what only the server knows."""
+    """And with the fields that the server fills in."""
     asked = a_job(container("true"), tasks=3, labels={"team": "flu"}, priority=7)
 
     job = client.create_job(parent=place, job=asked, job_id="job-1")
@@ -61,7 +61,7 @@ def test_the_same_id_may_be_used_in_another_location(client, place):
 
 
 def test_a_repeated_request_creates_one_job(client, place):
-    """Told by its request id, whoever repeats it."""
+    """Recognised by its request id."""
     request = batch_v1.CreateJobRequest(parent=place, job=a_job(), request_id=str(uuid.uuid4()))
 
     first, second = client.create_job(request), client.create_job(request)
@@ -71,8 +71,8 @@ def test_a_repeated_request_creates_one_job(client, place):
 
 
 @pytest.mark.parametrize("request_id", ["yes", "00000000-0000-0000-0000-000000000000"])
-def test_a_request_id_that_is_none_is_refused(client, place, request_id):
-    """It would not protect from anything."""
+def test_an_invalid_request_id_is_refused(client, place, request_id):
+    """It could not protect from a repetition."""
     request = batch_v1.CreateJobRequest(parent=place, job=a_job(), request_id=request_id)
 
     with pytest.raises(exceptions.BadRequest) as caught:
@@ -82,8 +82,8 @@ def test_a_request_id_that_is_none_is_refused(client, place, request_id):
 
 
 @pytest.mark.parametrize("job_id", ["Job", "1job", "job-", "job_1", "j" * 64, "job/1"])
-def test_a_job_id_that_is_none_is_refused(client, place, job_id):
-    """The pattern stands in the protocol."""
+def test_an_invalid_job_id_is_refused(client, place, job_id):
+    """The protocol documents the pattern."""
     with pytest.raises(exceptions.BadRequest) as caught:
         client.create_job(parent=place, job=a_job(), job_id=job_id)
 
@@ -187,7 +187,7 @@ def test_what_is_out_of_bounds_is_refused_by_its_field(client, place, job, field
     ],
 )
 def test_what_this_emulator_cannot_do_is_refused_by_its_field(client, place, job, field):
-    """Rather than left out without a word."""
+    """Never ignored silently."""
     with pytest.raises(exceptions.BadRequest) as caught:
         client.create_job(parent=place, job=job)
 
@@ -195,7 +195,7 @@ def test_what_this_emulator_cannot_do_is_refused_by_its_field(client, place, job
 
 
 def test_all_problems_come_at_once(client, place):
-    """One after the other would take an afternoon."""
+    """Not one after the other."""
     with pytest.raises(exceptions.BadRequest) as caught:
         client.create_job(parent=place, job=a_job(tasks=-1, priority=100), job_id="Job")
 
@@ -221,7 +221,7 @@ def test_what_does_not_exist_is_not_found(client, place):
 
 
 def test_the_status_of_a_job_tells_what_became_of_it(client, place):
-    """Counts by the names of the states; events in Batch's words, which monitors look for."""
+    """Counts by the names of the states; events worded like Batch's, which monitoring searches for."""
     job = ran(client, place, a_job("test $BATCH_TASK_INDEX != 1", tasks=3), "job-1")
 
     assert job.status.state == batch_v1.JobStatus.State.FAILED

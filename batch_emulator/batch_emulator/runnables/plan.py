@@ -1,6 +1,6 @@
-"""What each task of a job does, step by step: written by the server for the job, read by every task of it.
+"""The steps of a job's tasks: written once by the server, read by every task.
 
-Known to both sides, so it imports nothing but the standard library.
+Every task imports this module, so it imports nothing but a few small modules of the standard library.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-SECRETS = "EPYDROP_BATCH_SECRETS"  # the variable that carries the secrets' values; no step sees it
+SECRETS = "BATCH_EMULATOR_SECRETS"  # the variable with the secrets' values, removed before any step starts
 
 
 @dataclass(frozen=True)
 class Step:
-    """A runnable as a command. ``secrets`` are variables whose values come from the secret of that name.
+    """A runnable as a command. ``secrets`` maps variables to names of secrets; ``timeout`` is in seconds.
 
-    A step ``in_process`` is ``python -m MODULE`` and runs where the module has been imported already.
+    A step ``in_process`` is ``python -m MODULE`` and runs in the task's own process, a fork of one that has
+    imported the module.
     """
 
     name: str
@@ -32,12 +33,12 @@ class Step:
 
 
 def write_plan(path: Path, steps: Sequence[Step]) -> None:
-    """The plan appears whole, or not at all."""
+    """Writes a plan atomically, by renaming a complete file."""
     new = path.with_suffix(".new")
     new.write_text(json.dumps([asdict(step) for step in steps]))
     new.replace(path)
 
 
 def read_plan(path: Path) -> list[Step]:
-    """What ``write_plan`` wrote."""
+    """Reads what ``write_plan`` wrote."""
     return [Step(**{**step, "command": tuple(step["command"])}) for step in json.loads(path.read_text())]

@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.batch_jobs import a_place, violations
 
-from batch_emulator.api.errors import ApiError
 from batch_emulator.api.filters import read_filter
-from batch_emulator.fault_plans import UnknownMischief, mischief_of
+from batch_emulator.engine.faults import InvalidFault, parse_faults
+from batch_emulator.protocol.errors import ApiError
 
 HELD = {"mischief-hold": "queued"}
 
@@ -111,7 +111,7 @@ jobs = st.fixed_dictionaries(
     },
 )
 
-slow = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+slow = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def comparable(job) -> batch_v1.Job.pb():
@@ -234,10 +234,10 @@ values = st.text(st.sampled_from("0123456789x-_smh"), max_size=9)
 
 
 @given(words, values)
-def test_any_word_is_mischief_or_is_refused(word, value):
+def test_any_word_is_a_fault_or_is_refused(word, value):
     """It never fails in another way."""
     try:
-        mischief = mischief_of({word: value})
-    except UnknownMischief:
+        faults = parse_faults({word: value})
+    except InvalidFault:
         return
-    assert 0 <= mischief.drop <= 1
+    assert 0 <= faults.drop <= 1

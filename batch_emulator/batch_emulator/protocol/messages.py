@@ -1,6 +1,6 @@
 """The protobuf messages of the Batch API, without the wrappers that Google's client puts around them.
 
-They have no static types: protobuf makes the classes when they are imported.
+Typed as Any, because protobuf generates the classes at run time.
 """
 
 from __future__ import annotations

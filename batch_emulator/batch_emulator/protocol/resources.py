@@ -1,4 +1,4 @@
-"""The names of Batch's resources: each format beside its parser."""
+"""The names of Batch's resources, each format with its parser."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import re
 import uuid
 from dataclasses import dataclass
 
-from batch_emulator.api.errors import Violation, invalid
+from batch_emulator.protocol.errors import Violation, invalid
 
-TASK_GROUP = "group0"  # a job has one, and this is how Batch calls it
-EVERYWHERE = "-"  # the location that stands for all
+TASK_GROUP = "group0"  # the name that Batch gives to the only group of a job
+ALL_LOCATIONS = "-"  # the wildcard of google.aip.dev/159
 
 _JOB_ID = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
-_UID_JOB_ID = 43  # with the digits after it, a uid is a legal label
+_UID_JOB_ID = 43  # with the 20 characters after it, a uid has at most 63 and is a legal label value
 
 
 @dataclass(frozen=True)
 class Location:
-    """projects/{project}/locations/{location}, where jobs live."""
+    """projects/{project}/locations/{location}: the parent of jobs and operations."""
 
     project: str
     location: str
@@ -39,7 +39,7 @@ class JobName:
 
 @dataclass(frozen=True)
 class TaskName:
-    """{job}/taskGroups/{group}/tasks/{index}; the parts as written, which need not exist."""
+    """{job}/taskGroups/{group}/tasks/{index}, as written: group and task need not exist."""
 
     job: JobName
     group: str
@@ -50,7 +50,7 @@ class TaskName:
 
     @property
     def position(self) -> int | None:
-        """The task's index, or None when there cannot be such a task."""
+        """The task's index; None if no job can have such a task."""
         is_ours = self.group == TASK_GROUP and re.fullmatch(r"0|[1-9]\d{0,8}", self.task)
         return int(self.task) if is_ours else None
 
@@ -79,23 +79,23 @@ def parse_task(text: str, field: str) -> TaskName:
 
 
 def parse_operation(text: str, field: str) -> str:
-    """The name itself, if it can be one. Raises INVALID_ARGUMENT for ``field``."""
+    """The name, if its form is valid. Raises INVALID_ARGUMENT for ``field``."""
     _parts("projects/*/locations/*/operations/*", text, field)
     return text
 
 
 def is_job_id(text: str) -> bool:
-    """At most 63 lower case letters, digits and '-', beginning with a letter and not ending with '-'."""
+    """Whether a job id is valid: 1 to 63 of a-z, 0-9 and '-', starting with a letter and not ending with '-'."""
     return _JOB_ID.fullmatch(text) is not None
 
 
 def new_job_id() -> str:
-    """An id for a job that was given none."""
+    """An id for a job whose request gives none."""
     return f"j-{uuid.uuid4()}"
 
 
 def new_uid(job_id: str) -> str:
-    """The job id and some digits; Batch's own uids look like job-7-93a06b6f-358f-41160."""
+    """A uid: the job id and random digits, like Batch's own job-7-93a06b6f-358f-41160."""
     return f"{job_id[:_UID_JOB_ID].rstrip('-')}-{str(uuid.uuid4())[:18]}0"
 
 
@@ -105,7 +105,7 @@ def task_uid(uid: str, position: int) -> str:
 
 
 def _parts(pattern: str, text: str, field: str) -> tuple[str, ...]:
-    """What stands for the stars."""
+    """The segments in place of the stars."""
     found = re.fullmatch(pattern.replace("*", "([^/]+)"), text)
     if found is None:
         raise invalid(Violation(field, f"got {text!r}, expected {pattern}"))

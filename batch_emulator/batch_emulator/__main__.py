@@ -1,0 +1,5 @@
+"""``python -m batch_emulator``."""
+
+from batch_emulator.start import main
+
+main()
