@@ -6,7 +6,7 @@ Knows YAML and ``--set key=value``, and nothing of what the keys mean.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -76,6 +76,20 @@ def source_of(document: Mapping[str, Any], name: str) -> Source:
     """A mapping that comes from no file: its problems have no lines."""
     place = Place(name)
     return Source(name, _node_of(document, place), [])
+
+
+def located(problem: Problem, source: Source, *, at_key: bool = False) -> Problem:
+    """The problem with the file, line and column that its ``path`` leads to.
+
+    It points at the value, or with ``at_key`` at the key in front of it; where the file has no such path, at the key of
+    the nearest section around it. A problem that has a line stays as it is; one without a path gets the file only.
+    """
+    if problem.line is not None:
+        return problem
+    if not problem.path:
+        return replace(problem, file=source.file)
+    place = source.key_place(problem.path) if at_key else source.place(problem.path)
+    return replace(problem, file=place.file, line=place.line, column=place.column)
 
 
 def _node_of(value: object, place: Place) -> Node:
