@@ -26,12 +26,12 @@ from epydrop_stages.outputs.hub.flusight import LEVELS
 from epydrop_stages.suites.epymodelingsuite.compute import NoForecast, _check, seeded
 from epydrop_stages.suites.epymodelingsuite.convert import as_result
 from epydrop_stages.suites.epymodelingsuite.generator import Generated, files_of
-from epydrop_stages.suites.epymodelingsuite.hub_rows import HUB_FILE
-from epydrop_stages.suites.epymodelingsuite.joined import JoinedTables
+from epydrop_stages.suites.epymodelingsuite.hub_file import HUB_FILE
+from epydrop_stages.suites.epymodelingsuite.joined_tables import JoinedTables
+from epydrop_stages.suites.epymodelingsuite.package_warnings import PackageWarnings, package_warnings
 from epydrop_stages.suites.epymodelingsuite.publish import PackageFiles, SuiteDigest, TaskDigest
 from epydrop_stages.suites.epymodelingsuite.tasks import sampling_seed, tasks_of
-from epydrop_stages.suites.epymodelingsuite.warned import Warned, listening
-from epydrop_stages.suites.epymodelingsuite.work import Made
+from epydrop_stages.suites.epymodelingsuite.work import PackageResult
 
 # -- tasks -------------------------------------------------------------------------------------
 
@@ -61,7 +61,7 @@ def test_outputs_of_two_kinds_are_refused():
     """The package cannot publish them together."""
     outputs = [an_output("Maine"), an_output("Vermont", "simulation")]
 
-    with pytest.raises(BadInput, match="simulations and calibrations, and a run holds results of one kind"):
+    with pytest.raises(BadInput, match="simulations and calibrations, but a run has results of one kind"):
         list(tasks_of(outputs, WITHOUT_SAMPLING, 7, {}))
 
 
@@ -113,7 +113,7 @@ POSTERIOR = {0: pd.DataFrame({"x": [1.0, 2.0]})}
 )
 def test_what_the_package_swallows_is_raised(output, words):
     """With the reason that it put into the log."""
-    warned = Warned(["something else", "RUNNER: projection failed: disk full"])
+    warned = PackageWarnings(["something else", "RUNNER: projection failed: disk full"])
 
     with pytest.raises(NoForecast, match=words):
         _check(output, WITH_PROJECTION, warned)
@@ -123,13 +123,13 @@ def test_projections_of_which_some_failed_are_counted():
     """The others are a forecast."""
     output = a_calibration(posterior_distributions=POSTERIOR, projections={"baseline": [{"a": 1}, {}, {}]})
 
-    assert _check(output, WITH_PROJECTION, Warned()) == 2
+    assert _check(output, WITH_PROJECTION, PackageWarnings()) == 2
 
 
 def test_warnings_of_the_package_are_heard():
     """Inside the block, and of its own logger only."""
     logger = logging.getLogger("epymodelingsuite.builders")
-    with listening() as warned:
+    with package_warnings() as warned:
         logger.warning("Simulation failed with parameters %s", {"x": 1})
         logger.info("not a warning")
         logging.getLogger("other").warning("Simulation failed")
@@ -156,7 +156,7 @@ def test_dates_before_a_sampled_start_are_left_out():
     )
     data = Observations("cases", "week", np.array(dates, "datetime64[D]"), np.arange(4.0), np.ones(4, bool))
 
-    found = as_result(Made("calibration", SimpleNamespace(results=results), 100.0, 1.5, data))
+    found = as_result(PackageResult("calibration", SimpleNamespace(results=results), 100.0, 1.5, data))
 
     calibration, projection = found.trajectories
     assert calibration.variables["cases"].tolist() == [[7.0, 8.0]] * 2
@@ -216,7 +216,7 @@ def test_parquet_tables_are_joined_too(tmp_path):
     tables = JoinedTables(tmp_path)
     tables.add("a.parquet", parquet(n=[1, 2]))
     tables.add("a.parquet", parquet(n=[3]))
-    with pytest.raises(EpydropError, match="other columns in one result than in another"):
+    with pytest.raises(EpydropError, match="different columns in different results"):
         tables.add("a.parquet", parquet(m=[3]))
     tables.close()
 
@@ -242,7 +242,7 @@ def published(folder, tmp_path, given, tasks=2, missing=()):
     """The package's part of the outputs: name -> bytes."""
     folder.mkdir()
     package_files = PackageFiles(folder, RunFacts("run", "flu", "", tasks, missing=missing))
-    for _ in package_files.taking(SuiteDigest([digest], None) for digest in given):
+    for _ in package_files.collect(SuiteDigest([digest], None) for digest in given):
         pass
     outputs = package_files.close(found_in(tmp_path / "files", CONFIG), an_experiment())
     return {output.name: output.path.read_bytes() for output in outputs}

@@ -17,7 +17,7 @@ from epydrop.experiment.sections import Repository
 from epydrop.formats.names import PINNED_COMMIT, REPOSITORY_ARCHIVE
 from epydrop.stores.folder import FileObjectStore
 from epydrop_stages.inputs.repository import check_out, unpack_repository
-from epydrop_stages.inputs.repository.complaints import explained
+from epydrop_stages.inputs.repository.complaints import translated
 from epydrop_stages.inputs.repository.git import Git, GitFailed, Remote
 from epydrop_stages.inputs.repository.refs import commit_named, parse_listing
 
@@ -125,7 +125,7 @@ def test_a_branch_and_a_tag_of_one_name_are_not_guessed_between(take, repository
     """Git itself would take one of them."""
     repository.git("tag", "round/2", history[0])
 
-    with pytest.raises(BadInput, match="say refs/tags/round/2 or refs/heads/round/2"):
+    with pytest.raises(BadInput, match="use refs/tags/round/2 or refs/heads/round/2"):
         take("round/2")
     assert take("refs/heads/round/2")[0].commit == history[1]
 
@@ -293,7 +293,7 @@ def test_a_submodule_is_left_out_and_told(take, repository, caplog):
         _, _, folder = take()
 
     assert files_in(folder) == {"a.csv": "1"}
-    assert "(submodules): other" in caplog.text
+    assert "because they are submodules: other" in caplog.text
 
 
 def test_a_pointer_to_a_large_file_is_told(take, repository, caplog):
@@ -315,7 +315,7 @@ def test_a_repository_beyond_the_limits_is_refused(take, repository, monkeypatch
         take(run="many")
     monkeypatch.undo()
     monkeypatch.setattr("epydrop_stages.inputs.repository.archive.MAX_BYTES", 1 << 20)
-    with pytest.raises(BadInput, match="at most 50000 files of 1 MiB"):
+    with pytest.raises(BadInput, match="50000 files and 1 MiB in total"):
         take(run="large")
 
 
@@ -328,7 +328,7 @@ def test_an_archive_that_is_not_the_builder_s_is_refused(take, repository, tmp_p
     checkout, store, _ = take()
     store.write(REPOSITORY_ARCHIVE, store.read(REPOSITORY_ARCHIVE) + b"more")
 
-    with pytest.raises(IntegrityError, match="not the archive that the manifest speaks of"):
+    with pytest.raises(IntegrityError, match="not the archive listed in the manifest"):
         unpack_repository(store, checkout.sha256, tmp_path / "later")
     assert not (tmp_path / "later").exists()
 
@@ -343,7 +343,7 @@ def test_an_archive_whose_names_lead_elsewhere_is_refused(tmp_path, name):
     store = FileObjectStore(tmp_path / "run")
     store.write(REPOSITORY_ARCHIVE, packed)
 
-    with pytest.raises(IntegrityError, match="no name for a file"):
+    with pytest.raises(IntegrityError, match="not a valid file name"):
         unpack_repository(store, hashlib.sha256(packed).hexdigest(), tmp_path / "later")
 
 
@@ -359,7 +359,7 @@ def test_an_archive_with_other_things_than_files_is_refused(tmp_path, kind):
     store = FileObjectStore(tmp_path / "run")
     store.write(REPOSITORY_ARCHIVE, packed)
 
-    with pytest.raises(IntegrityError, match="holds more, or other things"):
+    with pytest.raises(IntegrityError, match="members other than files and links"):
         unpack_repository(store, hashlib.sha256(packed).hexdigest(), tmp_path / "later")
 
 
@@ -383,11 +383,11 @@ def test_an_archive_with_other_things_than_files_is_refused(tmp_path, kind):
         ("fatal: something that nobody has seen", GitFailed),
     ],
 )
-def test_each_complaint_of_git_is_somebody_s_to_mend(complaint, kind):
+def test_each_complaint_of_git_becomes_an_error_for_whoever_can_fix_it(complaint, kind):
     """The network's, the machine's, or that of whoever wrote the experiment; an unknown one passes as it is."""
     remote = Remote.of("o/n")
 
-    error = explained(GitFailed(("fetch",), complaint, remote), "o/n", remote)
+    error = translated(GitFailed(("fetch",), complaint, remote), "o/n", remote)
 
     assert type(error) is kind
 
@@ -395,7 +395,7 @@ def test_each_complaint_of_git_is_somebody_s_to_mend(complaint, kind):
 @pytest.mark.parametrize(
     ("remote", "words"),
     [
-        (Remote.of("o/n"), "private and needs a token (put a token that may read it into the variable GITHUB_PAT; in"),
+        (Remote.of("o/n"), "private and needs a token (set the variable GITHUB_PAT to a token that may read it; in"),
         (Remote.of("o/n", "a-token"), "the token in GITHUB_PAT may not read it (it may have expired"),
         (Remote.of("https://else.org/o/n", "a-token"), "(GITHUB_PAT is sent to https://github.com and to no other"),
     ],
@@ -404,7 +404,7 @@ def test_a_repository_that_is_not_shown_is_told_with_the_way_out(remote, words):
     """Private or absent: the server does not say which."""
     complaint = "fatal: could not read Username for 'https://...': terminal prompts disabled"
 
-    assert words in str(explained(GitFailed(("ls-remote",), complaint, remote), "o/n", remote))
+    assert words in str(translated(GitFailed(("ls-remote",), complaint, remote), "o/n", remote))
 
 
 def test_a_machine_without_git_is_wired_wrongly(tmp_path):
@@ -418,5 +418,5 @@ def test_a_git_that_takes_too_long_is_tried_again(tmp_path, repository):
     repository.commit()
     git = Git(tmp_path / "git", Remote.of(repository.url))
 
-    with pytest.raises(RetryableError, match=r"git fetch of file://.* did not end within 0 minutes"):
+    with pytest.raises(RetryableError, match=r"git fetch of file://.* did not finish within 0 minutes"):
         git.run("fetch", "origin", minutes=0)

@@ -1,4 +1,4 @@
-"""The rows of the package's hub file, under the hub's own rules."""
+"""Checks the package's hub file by the hub's rules."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ HUB_FILE = "output_hub_formatted.csv.gz"
 
 
 def hub_problems(files: Mapping[str, bytes]) -> list[str]:
-    """What the hub would refuse in the file of one location; nothing if there is none, or it would take it."""
+    """What the hub would reject in the file of one location; [] if it is valid or there is none."""
     if HUB_FILE not in files:
         return []
     try:
         return validate(_rows(gzip.decompress(files[HUB_FILE]).decode()))
     except (KeyError, ValueError) as error:
-        return [f"{HUB_FILE} is not what a hub takes: {type(error).__name__}: {error}"]
+        return [f"{HUB_FILE} is not a valid hub file: {type(error).__name__}: {error}"]
 
 
 def _rows(text: str) -> Iterator[HubRow]:

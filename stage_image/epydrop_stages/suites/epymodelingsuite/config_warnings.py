@@ -1,4 +1,4 @@
-"""What a configuration may say and people may not mean: keys nobody reads, forecasts with hindsight, old data."""
+"""Warnings about a valid configuration: keys that are not read, forecasts made with hindsight, outdated data."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy as np
 from epydrop.errors import BadInput
 from epydrop_stages.contract.results import Observations
 from epydrop_stages.inputs.data_file import listed
-from epydrop_stages.suites.epymodelingsuite.checks import read
+from epydrop_stages.suites.epymodelingsuite.config_validation import read
 from epydrop_stages.suites.epymodelingsuite.configuration import Configuration
-from epydrop_stages.suites.epymodelingsuite.observed import DataFile
+from epydrop_stages.suites.epymodelingsuite.observed_data import DataFile
 from epydrop_stages.suites.epymodelingsuite.unknown_keys import unread
 
 
-def notes(configuration: Configuration, folder: Path) -> Iterator[str]:
-    """One sentence each. What cannot be read is no note: the builder refuses it."""
+def config_warnings(configuration: Configuration, folder: Path) -> Iterator[str]:
+    """One sentence each. Yields nothing for an invalid configuration, which the builder refuses."""
     try:
         found = {part.kind: read(part) for part in configuration}
         for part in configuration:
@@ -35,7 +35,7 @@ def notes(configuration: Configuration, folder: Path) -> Iterator[str]:
 
 
 def _last(seen: Observations) -> np.datetime64:
-    """The last observation that was fitted."""
+    """Date of the last fitted observation."""
     last: np.datetime64 = seen.dates[seen.fitted][-1]
     return last
 
@@ -44,8 +44,8 @@ def _hindsight(ends: dict[str, np.datetime64], flusight: Any) -> Iterator[str]:
     late = [code for code, end in ends.items() if flusight and end > np.datetime64(flusight.reference_date)]
     if late:
         yield (
-            f"the hub file is for {flusight.reference_date}, and {listed(late)} {_were(late)} fitted to later weeks: "
-            f"it is no forecast, but what the model makes of weeks that it has seen"
+            f"the hub file is for {flusight.reference_date}, but {listed(late)} {_were(late)} fitted to later weeks: "
+            f"this is not a forecast, because the model has seen the weeks that it predicts"
         )
 
 
@@ -53,7 +53,7 @@ def _behind(ends: dict[str, np.datetime64]) -> Iterator[str]:
     newest = max(ends.values(), default=None)
     behind = [code for code, end in ends.items() if end != newest]
     if behind:
-        yield f"the data of {listed(behind)} end before those of the others, which reach {newest}"
+        yield f"the data of {listed(behind)} end earlier than the others', which reach {newest}"
 
 
 def _were(codes: Collection[str]) -> str:

@@ -9,14 +9,13 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from support.git_repository import GitRepository
+from support.git_repository import CASES, WITH_SOURCE, GitRepository
 from support.stage_run import OUTPUTS, StageRun
-from test_repository_token import CASES, WITH_SOURCE
 
 from epydrop.formats.names import REPOSITORY_ARCHIVE, Stage
 from epydrop.formats.serialization import from_json
 from epydrop.formats.stage_records import Manifest
-from epydrop_stages import suites
+from epydrop_stages.suites import registry
 
 LOOKING = "looking_suite"
 
@@ -39,7 +38,7 @@ def bundle(text, **files):
 @pytest.fixture
 def looking(monkeypatch):
     """The suite of ``looking_suite.py`` in the place of epymodelingsuite: it says what it sees at each stage."""
-    monkeypatch.setitem(suites.SUITES, "epymodelingsuite", LOOKING)
+    monkeypatch.setitem(registry.SUITES, "epymodelingsuite", LOOKING)
     yield
     for name in ("functions.custom_rates", "functions", LOOKING):
         sys.modules.pop(name, None)
@@ -95,7 +94,7 @@ def test_files_that_changed_after_the_builder_are_refused(tmp_path, repository, 
 
     assert run.compute() == [1]
     assert run.error(Stage.RUNNER).type == "IntegrityError"
-    assert "that the manifest speaks of" in run.error(Stage.RUNNER).message
+    assert "listed in the manifest" in run.error(Stage.RUNNER).message
 
 
 def test_a_bundle_replaces_links_and_files_of_the_repository(tmp_path, repository, looking):

@@ -1,4 +1,4 @@
-"""What the package only warns of: simulations and projections that failed, and that it goes on without."""
+"""Collects the package's warnings: it logs failed simulations and projections, and continues without them."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from dataclasses import dataclass, field
 
 from epydrop_stages.suites.epymodelingsuite.package import NAME
 
-_FAILED = "Simulation failed"
+_FAILED = "Simulation failed"  # how the package begins the warning; it gives no other sign of the failure
 
 
 @dataclass
-class Warned:
-    """The warnings of a block, in their order."""
+class PackageWarnings:
+    """The warnings logged within a block, in order."""
 
     messages: list[str] = field(default_factory=list)
 
     @property
     def failures(self) -> list[str]:
-        """Those of them that tell of a simulation that failed."""
+        """The warnings about failed simulations."""
         return [message for message in self.messages if message.startswith(_FAILED)]
 
 
 @contextmanager
-def listening() -> Iterator[Warned]:
-    """Collects what the package warns of inside the block."""
-    warned = Warned()
+def package_warnings() -> Iterator[PackageWarnings]:
+    """Collect what the package logs as a warning or worse within the block."""
+    warned = PackageWarnings()
     handler = _Collector(warned)
     logger = logging.getLogger(NAME)
     logger.addHandler(handler)
@@ -38,7 +38,7 @@ def listening() -> Iterator[Warned]:
 
 
 class _Collector(logging.Handler):
-    def __init__(self, warned: Warned) -> None:
+    def __init__(self, warned: PackageWarnings) -> None:
         super().__init__(logging.WARNING)
         self._warned = warned
 

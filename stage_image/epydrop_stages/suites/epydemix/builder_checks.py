@@ -1,9 +1,10 @@
-"""The builder's checks: what can be read, and only if that is sound, what can be tried in a moment."""
+"""The builder's checks of an experiment: first by reading it, then, if that is sound, by trial simulations."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import TypeVar
@@ -14,27 +15,27 @@ from epydrop.errors import BadInput, Problem
 from epydrop.experiment import Experiment
 from epydrop_stages.outputs.hub.places import hub_problems
 from epydrop_stages.suites.epydemix.calibration import undefined_distance
-from epydrop_stages.suites.epydemix.checks import FILE, problems_and_warnings, read_files, scenario_problems
-from epydrop_stages.suites.epydemix.run import trials
+from epydrop_stages.suites.epydemix.compute import Trial, trials
+from epydrop_stages.suites.epydemix.config_problems import problems_and_warnings, read_files, scenario_problems
 from epydrop_stages.suites.epydemix.sources import Sources
 from epydrop_stages.suites.epydemix.tasks import Config, Point, parameter_names, points
-from epydrop_stages.suites.epydemix.windows import not_simulated
+from epydrop_stages.suites.epydemix.windows import uncovered_data
 
 T = TypeVar("T")
 
-_MAX_CHECKED = 500  # points that are validated one by one; the rest differ from these by numbers in the same ranges
-_FEWEST = 100  # simulations from which a 1 % quantile can be told
-_MAX_TRIED = 12  # points that are simulated once; a simulation takes from milliseconds to a second
+_MAX_CHECKED = 500  # points to validate; the others differ from these only by numbers from the same ranges
+_MIN_FOR_HUB = 100  # simulations: with fewer, a 1 % quantile is an extrapolation
+_MAX_TRIED = 12  # points to simulate once; a simulation takes from milliseconds to a second
 
 
 def warnings_of(experiment: Experiment) -> list[str]:
-    """What is allowed, but perhaps not meant, each once."""
+    """Settings that are allowed but probably unintended, without duplicates."""
     found = [warning for _, warned in _verdicts(experiment) for warning in warned]
     return list(dict.fromkeys([*found, *_other_past(experiment), *_too_few_for_the_hub(experiment)]))
 
 
 def _other_past(experiment: Experiment) -> Iterator[str]:
-    """With data a projection goes on from what was fitted, so it should not undo what was fitted with."""
+    """With data a projection continues the fitted past, so it must not drop the changes that were fitted."""
     model = experiment.model or {}
     projection = model.get("projection") or {}
     for section in ("interventions", "overrides") if experiment.data else ():
@@ -44,22 +45,22 @@ def _other_past(experiment: Experiment) -> Iterator[str]:
 
 
 def _too_few_for_the_hub(experiment: Experiment) -> Iterator[str]:
-    """The hub asks for the 1 % and the 99 % quantile."""
+    """The hub requires the 1 % and the 99 % quantile."""
     projection = (experiment.model or {}).get("projection") or {}
     count = int(projection.get("n_simulations", DEFAULT_N_PROJECTIONS)) * experiment.tasks.chains
-    if experiment.outputs.hub and count < _FEWEST:
-        yield f"the hub's quantiles 0.01 and 0.99 are told from {count} simulations; raise projection.n_simulations"
+    if experiment.outputs.hub and count < _MIN_FOR_HUB:
+        yield f"the hub's quantiles 0.01 and 0.99 come from {count} simulations; raise projection.n_simulations"
 
 
 def check(experiment: Experiment, sources: Sources) -> None:
-    """Raises BadInput with every problem found: what can be read, and only if that is sound, what can be tried."""
+    """Raise BadInput with all problems. Trials follow only if reading found none: they would repeat the problems."""
     problems = dict.fromkeys([*_read(experiment, sources)]) or dict.fromkeys(_tried(experiment, sources))
     if problems:
         raise BadInput(*problems)
 
 
 def _read(experiment: Experiment, sources: Sources) -> Iterator[Problem]:
-    """What can be told without a simulation: of the configurations, of the data, and of both together."""
+    """Problems of the configurations, of the data, and of both together, found without a simulation."""
     sound = True
     for problems, _ in _verdicts(experiment):
         sound = sound and not problems
@@ -78,47 +79,47 @@ def _read(experiment: Experiment, sources: Sources) -> Iterator[Problem]:
 
 
 def _verdicts(experiment: Experiment) -> Iterator[tuple[list[Problem], list[str]]]:
-    """Problems and warnings of the points, one after the other."""
+    """Problems and warnings of each point."""
     varied = parameter_names(experiment)
     for point in islice(points(experiment), _MAX_CHECKED):
         yield problems_and_warnings(point.config, varied, has_data=experiment.data is not None)
 
 
 def _mismatches(experiment: Experiment, sources: Sources) -> Iterator[Problem]:
-    """Observations that a point's simulations, or the hub, have no place for."""
+    """Observations that do not fit the simulations of a point or the hub."""
     for point in islice(points(experiment), _MAX_CHECKED):
         if observed := sources.observations(point):
-            for message in not_simulated(point.config["simulation"], observed):
-                yield Problem(f"model: {message}", FILE)
+            for key, message in uncovered_data(point.config["simulation"], observed):
+                yield Problem(f"model: {message}", path=("model", "simulation", key))
             if problem := undefined_distance(point.config, observed):
-                yield Problem(f"{problem}, as in {point.location}", FILE)
+                yield replace(problem, message=f"{problem.message}, as in {point.location}")
     yield from hub_problems(experiment, sources.observed)
 
 
 def _tried(experiment: Experiment, sources: Sources) -> Iterator[Problem]:
-    """What goes wrong when the first point of each kind is simulated once, and each population is loaded."""
+    """Problems of loading every population, and of one simulation of the first point of each shape."""
     shapes: set[str] = set()
     for point in points(experiment):
-        work, problems = _attempted("model: the set-up", point, partial(sources.work, point))
+        work, problems = _attempted(point, Trial("model: the set-up", ("model",), partial(sources.work, point)))
         yield from problems
         shape = _shape(point.config)
         if work is not None and shape not in shapes and len(shapes) < _MAX_TRIED:
             shapes.add(shape)
-            for words, attempt in trials(work):
-                yield from _attempted(words, point, attempt)[1]
+            for trial in trials(work):
+                yield from _attempted(point, trial)[1]
 
 
-def _attempted(words: str, point: Point, attempt: Callable[[], T]) -> tuple[T | None, list[Problem]]:
-    """What the attempt returns, or what went wrong with it."""
+def _attempted(point: Point, trial: Trial[T]) -> tuple[T | None, list[Problem]]:
+    """The result of the trial, or None and its problems."""
     try:
-        return attempt(), []
+        return trial.run(), []
     except BadInput as error:
         return None, list(error.problems)
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        message = f"{words} of {point.location} failed: {type(error).__name__}: {error}"
-        return None, [Problem(message, FILE)]
+        message = f"{trial.words} of {point.location} failed: {type(error).__name__}: {error}"
+        return None, [Problem(message, path=trial.path)]
 
 
 def _shape(config: Config) -> str:
-    """The same for configurations that differ only in the values of parameters."""
+    """Equal for configurations that differ only in parameter values: if one can be simulated, so can the others."""
     return json.dumps({name: section for name, section in config.items() if name != "parameters"}, sort_keys=True)

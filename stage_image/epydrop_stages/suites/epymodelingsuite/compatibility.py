@@ -1,6 +1,6 @@
-"""Where the package, as published (0.1.0, November 2025), and epydemix 1.5 do not fit together, and what is done.
+"""Adapts the package as published (0.1.0, November 2025) to epydemix 1.5, with which it is incompatible in places.
 
-Each function leaves alone what fits already, so it may stay when the package has caught up, and go soon after.
+Each function leaves alone what is compatible, so that a newer version of the package works too.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Any
 
 from epydemix.calibration import CalibrationResults
 
-_LONG_AGO = date(1900, 1, 6)
-_ROUNDED = {0.02: 0.025, 0.98: 0.975}  # level of the package -> level of the hub
+_LONG_AGO = date(1900, 1, 6)  # a Saturday, as the schema requires
+_ROUNDED = {0.02: 0.025, 0.98: 0.975}  # the package's level -> the hub's level
 
 
 def with_known_strategy(configs: Any) -> Any:
-    """A BuilderOutput whose strategy has the name that epydemix knows it by; the package's schema offers 'SMC'."""
+    """A BuilderOutput with epydemix's lower-case name of the strategy; the package's schema offers 'SMC'."""
     strategy = configs.calibration
     if strategy:
         configs.calibration = strategy.model_copy(update={"name": str(strategy.name).lower()})
@@ -25,12 +25,12 @@ def with_known_strategy(configs: Any) -> Any:
 
 
 class _Dated(CalibrationResults):  # type: ignore[misc]  # epydemix has no types
-    """Results whose quantiles of projections carry dates, and those for a hub the hub's levels.
+    """Results whose projection quantiles have dates, and the hub's levels in a hub file.
 
-    epydemix up to 1.0 computed quantiles of the dates too, which the package relies on; from 1.1 on the column holds
-    0, 1, 2 and so on unless dates are given, and every table of the package would be wrong without a word. And the
-    package rounds its list of the hub's levels to two digits, so that two of the 23 are none that a hub takes; it
-    names the variables that it wants only when it makes a hub's file.
+    The package relies on epydemix up to 1.0, which returned dates with the quantiles. From 1.1 on the date column is
+    0, 1, 2, ... unless dates are passed, and every table of the package would silently be wrong. Also, the package
+    rounds the hub's levels to two digits, so that two of the 23 are not accepted by the hub. It passes ``variables``
+    only when it makes a hub file.
     """
 
     def get_projection_quantiles(self, dates: Any = None, **options: Any) -> Any:
@@ -38,7 +38,7 @@ class _Dated(CalibrationResults):  # type: ignore[misc]  # epydemix has no types
         if dates is None and runs:
             dates = runs[0]["date"]
             unknown = set(options.get("variables") or ()) - {*runs[0], "quantile"}
-            if unknown:  # the package goes on without them after a ValueError, and not after another error
+            if unknown:  # a ValueError is the only error after which the package continues
                 raise ValueError(f"the projections have no {', '.join(sorted(unknown))}")
         if options.get("variables"):
             options["quantiles"] = [_ROUNDED.get(float(level), float(level)) for level in options["quantiles"]]
@@ -46,17 +46,17 @@ class _Dated(CalibrationResults):  # type: ignore[misc]  # epydemix has no types
 
 
 def with_dates(output: Any) -> Any:
-    """A CalibrationOutput with dated quantiles, and without the projections that failed, which it cannot take."""
+    """A CalibrationOutput with dated quantiles and without failed projections, which the package cannot handle."""
     results = {field.name: getattr(output.results, field.name) for field in fields(output.results)}
     results["projections"] = {name: [run for run in runs if run] for name, runs in output.results.projections.items()}
     return output.model_copy(update={"results": _Dated(**results)})
 
 
 def answerable(config: Any, output: Any) -> Any:
-    """The same OutputConfig, asked of a calibration in a way that version 0.1.0 can answer.
+    """An equivalent OutputConfig that version 0.1.0 can process for a calibration.
 
-    It reads variables that it has set only if a FluSight file is asked for, or if transitions are named one by one;
-    so it is asked for the FluSight file of a date long ago, which has no row, and is told all names.
+    It uses variables that it sets only if a FluSight file is requested or transitions are named one by one. So this
+    requests the FluSight file of a date long ago, which has no rows, and names all transitions.
     """
     from epymodelingsuite.schema.output import FlusightForecastOutput  # noqa: PLC0415 - see package.py
 

@@ -1,4 +1,4 @@
-"""Tables of the same name, one after the other in one file: the header once, and the same bytes for the same rows."""
+"""Concatenates tables of the same name: one header, and the same bytes for the same rows."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ _LEVEL = 6
 
 
 def is_table(name: str) -> bool:
-    """Whether files of this name can be joined."""
+    """Whether a file with this name is a table that can be joined."""
     return name.endswith((".csv", ".csv.gz", ".parquet"))
 
 
 class JoinedTables:
-    """All tables of a run, by name, in the order in which they came."""
+    """The tables of a run by name, each with its rows in the order in which they were added."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._tables: dict[str, _Csv | _Parquet] = {}
 
     def add(self, name: str, data: bytes) -> None:
-        """Appends the rows of one result."""
+        """Append the rows of one result."""
         if name not in self._tables:
             path = self._folder / name
             self._tables[name] = _Parquet(path) if name.endswith(".parquet") else _Csv(path)
         self._tables[name].add(data)
 
     def close(self) -> list[Output]:
-        """Ends the files."""
+        """Finish the files."""
         return [table.close() for table in self._tables.values()]
 
 
 class _Csv:
-    """Rows under a header. A result with other columns begins a file of its own; at the end all get all columns."""
+    """A CSV table. Results with different columns go to separate files, which are merged at the end."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -84,7 +84,7 @@ class _Csv:
 
 
 class _Parquet:
-    """Row groups under a schema, which all results share."""
+    """A Parquet table, one row group per result; all results must have the same schema."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -95,7 +95,7 @@ class _Parquet:
         if self._writer is None:
             self._writer = pyarrow.parquet.ParquetWriter(self._path, table.schema, compression="zstd")
         if not table.schema.equals(self._writer.schema):
-            raise EpydropError(f"{self._path.name} has other columns in one result than in another")
+            raise EpydropError(f"{self._path.name} has different columns in different results")
         self._writer.write_table(table)
 
     def close(self) -> Output:
@@ -105,7 +105,7 @@ class _Parquet:
 
 
 def _create(path: Path) -> TextIO:
-    """A text file to write, compressed if its name says so, without time and name in the gzip header."""
+    """Open a text file for writing; ``.gz`` is compressed without time and name, so same rows give same bytes."""
     if path.suffix != ".gz":
         return path.open("w", newline="", encoding="utf-8")
     return io.TextIOWrapper(cast("Any", _Gzip(path)), newline="", encoding="utf-8")

@@ -16,11 +16,11 @@ from support.stage_run import StageRun, experiment_in
 from epydrop.experiment import read_experiment
 from epydrop.experiment.bundle.pack import pack
 from epydrop_stages.outputs.pools import weighted_quantiles
-from epydrop_stages.suites.epydemix.checks import problems_and_warnings, scenario_problems
+from epydrop_stages.suites.epydemix.compute import run_work
+from epydrop_stages.suites.epydemix.config_problems import problems_and_warnings, scenario_problems
 from epydrop_stages.suites.epydemix.describe import derived
 from epydrop_stages.suites.epydemix.model import Work, prepare
 from epydrop_stages.suites.epydemix.populations import Populations
-from epydrop_stages.suites.epydemix.run import run_work
 from epydrop_stages.suites.epydemix.variables import structure_of, variable_names
 
 SIR = {

@@ -27,8 +27,8 @@ pytest.importorskip("epymodelingsuite", reason="the package is not on PyPI and n
 from epymodelingsuite.dispatcher import dispatch_output_generator
 from epymodelingsuite.schema.output import validate_output
 
+from epydrop_stages.suites.epymodelingsuite.compatibility import with_dates
 from epydrop_stages.suites.epymodelingsuite.convert import as_result
-from epydrop_stages.suites.epymodelingsuite.differences import with_dates
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # the package's own
@@ -352,7 +352,7 @@ def test_a_failed_projection_fails_its_task(tmp_path):
 
     record = run.error(Stage.RUNNER, 1)
     assert record.type == "NoForecast"
-    assert "United_States_New_York was calibrated, and its projection failed" in record.message
+    assert "United_States_New_York was calibrated, but its projection failed" in record.message
 
 
 def test_missing_results_are_listed(tmp_path):
@@ -387,15 +387,15 @@ WRONG = {
     ),
     "a parameter that the basemodel lacks": (
         changed("modelset", "      beta:", "      gamma: {prior: {name: uniform, args: [0, 1]}}\n      beta:"),
-        ("modelset.yaml", 14, "Parameters in modelset not defined in base model: ['gamma']"),
+        ("modelset.yaml", 14, "the basemodel has no parameter 'gamma'"),
     ),
     "a key with a slip of the pen": (
         changed("output", "output:", "output:\n  quantile: {}"),
-        ("output.yaml", 2, "output.quantile: the package knows no such key"),
+        ("output.yaml", 2, "output.quantile: the package has no such key"),
     ),
     "a parameter that nobody sets": (
         changed("basemodel", "mu: {type: scalar, value: 0.4}", "mu: {type: calibrated}"),
-        ("basemodel.yaml", 21, "is 'calibrated', and the modelset does not say how"),
+        ("basemodel.yaml", 21, "is 'calibrated', but the modelset does not set it"),
     ),
     "a prior without effect": (
         changed("basemodel", "beta: {type: calibrated}", "beta: {type: scalar, value: 0.03}"),
@@ -403,21 +403,21 @@ WRONG = {
     ),
     "a compartment whose prior is ignored": (
         changed("modelset", "      I: {prior", "      Z: {prior"),
-        ("basemodel.yaml", 9, "is 'calibrated', and the modelset does not say how"),
+        ("basemodel.yaml", 9, "is 'calibrated', but the modelset does not set it"),
     ),
     "a basemodel for sampling": (
         {"basemodel": small.sampled_basemodel()},
-        ("basemodel.yaml", 4, "is 'sampled', and the modelset is for calibration"),
+        ("basemodel.yaml", 4, "is 'sampled', but the modelset is for calibration"),
     ),
     "no modelset for what is left open": (
         {"modelset": "", "output": small.SIMULATED},
-        ("basemodel.yaml", 4, "is 'calibrated', and there is no modelset"),
+        ("basemodel.yaml", 4, "is 'calibrated', but there is no modelset"),
     ),
     "a place that is none": (
         changed("modelset", "US-NY]", "Narnia]"),
-        ("modelset.yaml", 2, "'Narnia' is not the code of a place"),
+        ("modelset.yaml", 2, "'Narnia' is not a location code"),
     ),
-    "a place twice": (changed("modelset", "US-NY]", "US-MA]"), ("modelset.yaml", 2, "'US-MA' stands there twice")),
+    "a place twice": (changed("modelset", "US-NY]", "US-MA]"), ("modelset.yaml", 2, "'US-MA' is listed twice")),
     "a transition that is none": (
         changed("output", "[I_to_Hosp_total]", "[I_to_Grave_total]"),
         ("output.yaml", 2, "Transitions in quantiles.transitions not defined in basemodel: ['I_to_Grave']"),
@@ -444,35 +444,39 @@ WRONG = {
     ),
     "a negative count": (
         {"admissions": small.admissions().replace("US-NY,2024-11-16,", "US-NY,2024-11-16,-")},
-        ("modelset.yaml", 5, "the values of US-NY in 'data/admissions.csv' must be 0 or more, and on 2024-11-16"),
+        (
+            "modelset.yaml",
+            5,
+            "the values of US-NY in 'data/admissions.csv' must be 0 or more, but are not on 2024-11-16",
+        ),
     ),
     "two versions of one week": (
         {"admissions": small.admissions().replace("US-NY,2024-11-16", "US-NY,2024-11-09")},
-        ("modelset.yaml", 5, "the dates of US-NY in 'data/admissions.csv' do not ascend"),
+        ("modelset.yaml", 5, "the dates of US-NY in 'data/admissions.csv' are not in ascending order"),
     ),
     "weeks that end on other days": (
         changed("basemodel", "W-SAT", "W-SUN"),
-        ("basemodel.yaml", 5, "the data are of Saturdays"),
+        ("basemodel.yaml", 5, "the data are for Saturdays"),
     ),
     "a reference date that is no Saturday": (
         changed("output", "2025-01-04", "2025-01-03"),
-        ("output.yaml", 6, "is a Friday, and the hub's weeks end on Saturdays"),
+        ("output.yaml", 6, "is a Friday, but the hub's weeks end on Saturdays"),
     ),
     "a model that ends too early for the hub": (
         changed("output", "2025-01-04", "2025-01-11"),
-        ("output.yaml", 6, "leads to a last week that ends on 2025-02-01, and the model ends on 2025-01-25"),
+        ("output.yaml", 6, "leads to a last week that ends on 2025-02-01, but the model ends on 2025-01-25"),
     ),
     "no observation before the reference date": (
         {"admissions": small.admissions().replace("US-NY,2024-12-28", "US-ME,2024-12-28")},
-        ("output.yaml", 7, "are relative to 2024-12-28, of which 'data/admissions.csv' has no row of US-NY"),
+        ("output.yaml", 7, "are relative to 2024-12-28, for which 'data/admissions.csv' has no row of US-NY"),
     ),
     "a hub file of a calibration alone": (
         changed("modelset", "    projection: {n_trajectories: 5}\n", ""),
-        ("output.yaml", 5, "is made of projections from a calibration, and there will be none"),
+        ("output.yaml", 5, "is made from projections of a calibration, but there will be none"),
     ),
     "an unknown strategy": (
         changed("modelset", "name: SMC", "name: MCMC"),
-        ("modelset.yaml", 4, "epydemix knows no strategy 'MCMC'"),
+        ("modelset.yaml", 4, "epydemix has no strategy 'MCMC'"),
     ),
     "a distance that is none": (
         changed("modelset", "    observed_data_path", "    distance_function: far\n    observed_data_path"),

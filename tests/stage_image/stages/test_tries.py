@@ -9,16 +9,16 @@ from epydrop.formats.names import Stage, error_name, refused_name, telemetry_nam
 from epydrop.formats.serialization import to_json
 from epydrop.formats.stage_records import ErrorRecord, Refusal, Telemetry
 from epydrop.stores.urls import open_object_store
-from epydrop_stages.artifacts.metered_store import CountedStore
+from epydrop_stages.artifacts.metered_store import MeteredStore
 from epydrop_stages.artifacts.usage import Usage
 from epydrop_stages.contract.suite import TaskKey, TaskLine
 from epydrop_stages.stages import read_tries as tries
-from epydrop_stages.stages.gaps import explained
+from epydrop_stages.stages.missing_results import explain_missing
 
 
 @pytest.fixture
 def store(tmp_path):
-    return CountedStore(open_object_store(tmp_path.as_uri() + "/"), Usage())
+    return MeteredStore(open_object_store(tmp_path.as_uri() + "/"), Usage())
 
 
 def leave_telemetry(store, index, retry=0):
@@ -63,7 +63,7 @@ def test_every_try_is_told_failed_ones_too(store):
 
 def test_of_too_many_some_are_read_that_lie_evenly(store, monkeypatch):
     """And it is told."""
-    monkeypatch.setattr(tries, "_MOST", 4)
+    monkeypatch.setattr(tries, "_MAX_RECORDS", 4)
     for index in range(20):
         leave_telemetry(store, index)
 
@@ -111,9 +111,9 @@ def test_missing_tasks_are_grouped_by_what_they_said_last(store):
     lines = [TaskLine(index, TaskKey("here", {}, index), 1) for index in range(5)]
     context = Context(store, {"code": [1, 2, 3], "out_of_memory": [0]})
 
-    told, gaps = explained(context, lines)
+    reasons, gaps = explain_missing(context, lines)
 
-    assert [reason for _, reason in told] == [
+    assert [reason for _, reason in reasons] == [
         "out of memory",
         "ValueError: task 1 (exit code 1, attempt 2)",
         "ValueError: task 2 (exit code 1, attempt 1)",

@@ -1,7 +1,7 @@
-"""From results to digests: read, verify, digest, in as many processes as there are cores, in the order of the tasks.
+"""Turns results into digests: reads, verifies and digests them in one process per core, in the order of the tasks.
 
-In memory are one point's results in each process, the bytes of those that come next, and as many digests ahead as
-``workers`` allows. When there is only one core, or little to do, it all happens in this process.
+Memory holds one point's results per process, the bytes of the next point, and a few digests ahead (see ``workers``).
+With one core, or few points, everything happens in this process.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from epydrop.formats.orders import Orders
 from epydrop.formats.serialization import to_json
 from epydrop.formats.stage_records import Refusal
 from epydrop.stores.urls import open_object_store
-from epydrop_stages.artifacts.metered_store import AtHand, CountedStore
+from epydrop_stages.artifacts.metered_store import MeteredStore, Prefetched
 from epydrop_stages.artifacts.signed_files import check_artifact, read_artifact
 from epydrop_stages.artifacts.usage import Usage
 from epydrop_stages.contract.suite import Finished, RunFacts
-from epydrop_stages.stages.context import TaskContext, Told
+from epydrop_stages.stages.context import TaskContext, TaskEnvironment
 from epydrop_stages.stages.points import Point
 from epydrop_stages.stages.workers import Work, Workers
 from epydrop_stages.suites.registry import suite_named
 
-_FEW = 6  # points; to load the drawing code in every worker takes as long as to digest as many
-_BYTES_AHEAD = 64 << 20  # of results that are read while those before are digested
-_MIB_PER_WORKER = 1024  # the stage's code, a result and its figures
+_FEW = 6  # points; loading matplotlib in a worker takes as long as digesting this many
+_BYTES_AHEAD = 64 << 20  # prefetched while the point before is digested
+_MIB_PER_WORKER = 1024  # the code, one result and its figures
 
 
 class ResultsRefused(EpydropError):
-    """Some results are missing or bad; the record lists them all."""
+    """Some results are missing or bad; refused.json lists all of them, so that the runner repeats exactly these."""
 
 
 @dataclass(frozen=True)
 class _Question:
-    """What a worker is asked: to digest a point, or only to look whether its results are sound."""
+    """A request to a worker: digest a point, or only verify its results."""
 
     point: Point
     only_check: bool
@@ -51,7 +51,7 @@ class _Question:
 
 @dataclass(frozen=True)
 class _Reply:
-    """A digest, or the reason of each result that is missing or bad."""
+    """A digest, or the reason for each missing or bad result."""
 
     digest: Any = None
     refused: Mapping[int, str] = field(default_factory=dict)
@@ -59,29 +59,29 @@ class _Reply:
 
 @dataclass(frozen=True)
 class Digesting:
-    """The work on one point; pickled on its way to a process that was not forked."""
+    """The work on points; picklable, for workers that are spawned instead of forked."""
 
-    told: Told
+    environment: TaskEnvironment
     orders: Orders
     experiment: Experiment
     facts: RunFacts
     folder: Path
 
     def __call__(self, usage: Usage) -> Work:
-        """In a worker: with a store of its own, for a connection cannot be shared."""
-        store = CountedStore(open_object_store(self.told.run_url), usage)
-        return self.with_context(TaskContext(self.told, self.orders, store, 0))
+        """The work in a worker process, with a store of its own: connections must not be shared between processes."""
+        store = MeteredStore(open_object_store(self.environment.run_url), usage)
+        return self.with_context(TaskContext(self.environment, self.orders, store, 0))
 
     def with_context(self, context: TaskContext) -> Work:
-        """The work as a function of a question."""
+        """The work with the given store."""
         suite = suite_named(self.experiment.suite)
 
-        def fetch(question: _Question) -> AtHand:
+        def fetch(question: _Question) -> Prefetched:
             names = (result_name(self.orders.results, line.index) for line in question.point.lines)
-            return context.store.fetch(names, _BYTES_AHEAD)
+            return context.store.prefetch(names, _BYTES_AHEAD)
 
-        def answer(question: _Question, fetched: AtHand) -> _Reply:
-            results, reasons = _looked_at(context, question, fetched)
+        def answer(question: _Question, fetched: Prefetched) -> _Reply:
+            results, reasons = _verified(context, question, fetched)
             if reasons or question.only_check:
                 return _Reply(refused=reasons)
             return _Reply(suite.digest(results, self.experiment, self.facts, self.folder))
@@ -91,11 +91,11 @@ class Digesting:
 
 @contextmanager
 def digesting(context: TaskContext, work: Digesting, points: Sequence[Point]) -> Iterator[Iterator[Any]]:
-    """The digest of each point, in order, for as long as the block lasts.
+    """An iterator over the digests of the points, in order, valid for the duration of the block.
 
-    Workers are forked here and now, before whoever takes the digests loads what starts threads. From the first missing
-    or bad result on nothing is handed over any more, but all the others are still looked at: at the end the refusal
-    with every bad index is stored, and ResultsRefused is raised.
+    Workers are forked on entry, before the caller loads libraries that start threads. After the first missing or bad
+    result no digest is yielded, but all other results are still verified; then refused.json with every bad index is
+    stored and the iterator raises ResultsRefused.
     """
     count = worker_count(work, len(points))
     if count == 1:
@@ -121,24 +121,26 @@ def _digests(
 
 
 def worker_count(work: Digesting, points: int) -> int:
-    """How many processes: what cores, memory and points allow; 1 stands for this one alone."""
+    """Number of worker processes that cores, memory and points allow; 1 means no workers."""
     if points < _FEW:
         return 1
-    return max(1, min(work.told.cores or usable_cores(), work.orders.resources.memory_mib // _MIB_PER_WORKER, points))
+    return max(
+        1, min(work.environment.cores or usable_cores(), work.orders.resources.memory_mib // _MIB_PER_WORKER, points)
+    )
 
 
 def usable_cores() -> int:
-    """How many cores this process may run on."""
+    """Number of cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _looked_at(context: TaskContext, question: _Question, fetched: AtHand) -> tuple[list[Finished], dict[int, str]]:
-    """The results, and what is wrong with them; once something is, the others are only verified."""
+def _verified(context: TaskContext, question: _Question, fetched: Prefetched) -> tuple[list[Finished], dict[int, str]]:
+    """The results of a point, and the reason for each bad one; after the first bad one the others are only verified."""
     results: list[Finished] = []
     reasons: dict[int, str] = {}
     for line in question.point.lines:
         name = result_name(context.orders.results, line.index)
-        artifact = fetched, name, context.meta(Stage.RUNNER, line.index), context.told.keys
+        artifact = fetched, name, context.meta(Stage.RUNNER, line.index), context.environment.keys
         try:
             if reasons or question.only_check:
                 check_artifact(*artifact)

@@ -12,7 +12,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from support.git_repository import GitRepository
+from support.git_repository import CASES, WITH_SOURCE, GitRepository
 from support.stage_run import StageRun
 
 from batch_emulator.engine.options import Options
@@ -22,29 +22,11 @@ from epydrop.formats.names import Stage, job_id
 from epydrop.stores.folder import FileObjectStore
 from epydrop_stages.inputs.repository import check_out
 from epydrop_stages.inputs.repository.git import ASKPASS, Git, GitFailed, Remote, config_of, environment_of
-from epydrop_stages.stages.context import Told
+from epydrop_stages.stages.context import TaskEnvironment
 
 SECRET = "github_pat_11ABCDEFG0swordfish"
 BASIC = base64.b64encode(f"x-access-token:{SECRET}".encode()).decode()
 RUN = "20261122-231500-0123abcd"
-
-WITH_SOURCE = """
-exp_id: sir
-seed: 7
-source: {{repo: "{url}", ref: {ref}}}
-model:
-  model: {{type: SIR}}
-  population: {{size: 500}}
-  simulation: {{start_date: "2026-01-01", end_date: "2026-01-10"}}
-  initial_conditions: {{Susceptible: 490, Infected: 10}}
-  calibration:
-    observed_data: data/cases.csv
-    observed_column: cases
-    num_particles: 4
-    num_generations: 1
-    priors: {{transmission_rate: {{distribution: uniform, low: 0.2, high: 1.0}}}}
-"""
-CASES = "cases\n" + "\n".join(map(str, (12, 15, 20, 26, 33, 41, 50, 60, 70, 80))) + "\n"
 
 
 @pytest.fixture
@@ -122,7 +104,7 @@ def test_git_s_own_configuration_allows_two_protocols_and_no_helper():
 
 def test_a_repository_s_address_cannot_write_configuration():
     """A line break hidden in it would."""
-    with pytest.raises(BadInput, match="cannot be printed"):
+    with pytest.raises(BadInput, match="unprintable"):
         Remote.of("file:///srv/x%0a%5bprotocol%5d")
 
 
@@ -296,15 +278,15 @@ def _with_token(environment):
     return lambda *args: {**environment(*args), "GITHUB_PAT": SECRET}
 
 
-def test_what_a_stage_was_told_prints_without_the_token():
+def test_the_environment_of_a_stage_prints_without_the_token():
     """As a traceback with values would."""
     environ = {"EPYDROP_RUN_URL": "file:///x/", "EPYDROP_ATTEMPT": "1", "BATCH_TASK_INDEX": "0", "GITHUB_PAT": SECRET}
     keys = '{"one": "a key of enough characters"}'
 
-    told = Told.read(Stage.BUILDER, {**environ, "EPYDROP_SIGNING_KEY": keys})
+    environment = TaskEnvironment.read(Stage.BUILDER, {**environ, "EPYDROP_SIGNING_KEY": keys})
 
-    assert told.github_pat == SECRET
-    assert SECRET not in repr(told)
+    assert environment.github_pat == SECRET
+    assert SECRET not in repr(environment)
 
 
 def test_on_one_machine_only_builders_get_the_token():

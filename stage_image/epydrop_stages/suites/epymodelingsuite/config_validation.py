@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, before anything is spent: the package's own checks, and what it lets pass.
+"""Validates a configuration before anything is computed: the package's own checks, and ours for what it accepts.
 
 Every problem names its file and line.
 """
@@ -16,23 +16,24 @@ from pydantic import ValidationError
 
 from epydrop.errors import BadInput, Problem
 from epydrop.experiment.bundle.data_files import name_fault, named_paths
-from epydrop_stages.suites.epymodelingsuite.agreement import disagreements
 from epydrop_stages.suites.epymodelingsuite.configuration import Configuration, Part
+from epydrop_stages.suites.epymodelingsuite.generator import sections_of
+from epydrop_stages.suites.epymodelingsuite.modelset_agreement import disagreements
 from epydrop_stages.suites.epymodelingsuite.package import NAME
 from epydrop_stages.suites.epymodelingsuite.unknown_keys import misspelled
 
 Steps = tuple[str | int, ...]
 
 _KINDS = ("basemodel", "calibration", "sampling", "output")
-_LARGE_FILE = b"version https://git-lfs.github.com/spec/"
-_NO_MODELSET = SimpleNamespace(  # a basemodel alone is checked against an empty one
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+_NO_MODELSET = SimpleNamespace(  # the package's check needs one; this one refers to nothing
     modelset=SimpleNamespace(sampling=SimpleNamespace(parameters={}, compartments={}), population_names=None)
 )
 
 
 @dataclass(frozen=True)
 class Configs:
-    """The configuration in the package's own classes; of ``calibration`` and ``sampling`` one at most is given."""
+    """The configuration in the package's classes; at most one of ``calibration`` and ``sampling`` is not None."""
 
     basemodel: Any
     calibration: Any
@@ -40,13 +41,13 @@ class Configs:
     output: Any
 
     def for_builder(self) -> dict[str, Any]:
-        """The arguments of ``dispatch_builder``."""
+        """Keyword arguments of ``dispatch_builder``."""
         configs = {f"{kind}_config": getattr(self, kind) for kind in ("basemodel", "calibration", "sampling")}
         return {name: config for name, config in configs.items() if config is not None}
 
 
 def validated(configuration: Configuration, folder: Path) -> Configs:
-    """The configuration, read and cross-checked. Raises BadInput with every problem."""
+    """The configuration in the package's classes. Raises BadInput with all problems of all parts."""
     problems: list[Problem] = []
     found: dict[str, Any] = {}
     for part in configuration:
@@ -60,25 +61,25 @@ def validated(configuration: Configuration, folder: Path) -> Configs:
             problems.extend(misspelled(part, found[part.kind]))
     if not problems:
         configs = Configs(*(found.get(kind) for kind in _KINDS))
-        problems.extend(disagreements(configuration))
-        problems.extend(cross_checked(configuration, configs))
+        problems = list(disagreements(configuration)) or list(_modelset_problems(configuration, configs))
+        problems.extend(_output_problems(configuration, configs))
     if problems:
         raise BadInput(*dict.fromkeys(problems))
     return configs
 
 
 def output_config(configuration: Configuration) -> Any:
-    """The output configuration in the package's own class. Raises BadInput if it does not fit the others."""
+    """The output configuration in the package's class. Raises BadInput if it does not fit the other parts."""
     found = {part.kind: read(part) for part in configuration}
     configs = Configs(*(found.get(kind) for kind in _KINDS))
-    problems = [*misspelled(configuration.output, configs.output), *cross_checked(configuration, configs)]
+    problems = [*misspelled(configuration.output, configs.output), *_output_problems(configuration, configs)]
     if problems:
         raise BadInput(*problems)
     return configs.output
 
 
 def read(part: Part) -> Any:
-    """A part in the package's own class. Raises BadInput with all that its schema refuses."""
+    """A part in the package's class. Raises BadInput with everything that its schema refuses."""
     schema = importlib.import_module(f"{NAME}.schema.{part.kind}")
     try:
         return getattr(schema, f"validate_{part.kind}")(part.document)
@@ -89,24 +90,41 @@ def read(part: Part) -> Any:
         raise BadInput(part.problem(str(error))) from error
 
 
-def cross_checked(configuration: Configuration, configs: Configs) -> Iterator[Problem]:
-    """What the parts say of each other that is not so, by the package's own check: the first thing of each part."""
+def _modelset_problems(configuration: Configuration, configs: Configs) -> Iterator[Problem]:
+    """The first thing in the modelset that contradicts the basemodel, by the package's own check.
+
+    The check raises a sentence without a path, so the section is found by checking again without the populations.
+    """
+    part, modelset = configuration.modelset, configs.calibration or configs.sampling
+    if part is None:
+        return
+    if message := _contradiction(configs.basemodel, modelset):
+        anywhere = modelset.model_copy(
+            update={"modelset": modelset.modelset.model_copy(update={"population_names": []})}
+        )
+        is_population = not _contradiction(configs.basemodel, anywhere)
+        yield part.problem(message, ("modelset", "population_names" if is_population else part.kind))
+
+
+def _output_problems(configuration: Configuration, configs: Configs) -> Iterator[Problem]:
+    """Names in the output configuration that the basemodel does not have: each section is checked by itself."""
+    for name, config in sections_of(configs.output):
+        if message := _contradiction(configs.basemodel, _NO_MODELSET, config):
+            yield configuration.output.problem(message, ("output", *name.split(".")))
+
+
+def _contradiction(basemodel: Any, modelset: Any, output: Any = None) -> str:
+    """The message of the package's cross-check; empty if it passes."""
     check = importlib.import_module(f"{NAME}.schema.general").validate_cross_config_consistency
-    modelset = configs.calibration or configs.sampling
-    if configuration.modelset:
-        try:
-            check(configs.basemodel, modelset)
-        except ValueError as error:
-            yield configuration.modelset.problem(str(error))
-            return
     try:
-        check(configs.basemodel, modelset or _NO_MODELSET, configs.output)
+        check(basemodel, modelset, output)
     except ValueError as error:
-        yield configuration.output.problem(str(error))
+        return str(error)
+    return ""
 
 
 def _refused(part: Part, error: ValidationError) -> Iterator[Problem]:
-    """One problem for each place; a value that could be several things was refused once for each of them."""
+    """One problem per path: a value of a union type has one error for each member of the union."""
     found: dict[Steps, list[str]] = {}
     document = part.document
     for detail in error.errors(include_url=False, include_context=False):
@@ -117,7 +135,7 @@ def _refused(part: Part, error: ValidationError) -> Iterator[Problem]:
 
 
 def _known(value: Any, path: Iterable[str | int]) -> Steps:
-    """As much of a path as is in the document; between its steps stand names of the schema's own."""
+    """The steps of a pydantic ``loc`` that exist in the document; others are names of union members."""
     known: list[str | int] = []
     for step in path:
         is_there = step in value if isinstance(value, Mapping) else isinstance(value, list) and isinstance(step, int)
@@ -128,7 +146,7 @@ def _known(value: Any, path: Iterable[str | int]) -> Steps:
 
 
 def _file_problems(part: Part, folder: Path) -> Iterator[Problem]:
-    """Data files that are not there; the package opens them by their paths, from the folder of all files."""
+    """Data files that do not exist; the package opens them by relative path."""
     root = folder.resolve()
     for path, name in named_paths(part.document):
         file = (root / name).resolve()
@@ -138,16 +156,18 @@ def _file_problems(part: Part, folder: Path) -> Iterator[Problem]:
             yield part.problem(f"there is no file {name!r} in the bundle or the repository", path)
         elif _is_pointer(file):
             hint = "commit the file itself, or put it into a bundle"
-            yield part.problem(f"{name!r} is a pointer to Git LFS, which does not come with the repository", path, hint)
+            yield part.problem(
+                f"{name!r} is a pointer to Git LFS, whose content is not fetched with the repository", path, hint
+            )
 
 
 def _is_pointer(file: Path) -> bool:
     with file.open("rb") as content:
-        return content.read(len(_LARGE_FILE)) == _LARGE_FILE
+        return content.read(len(_LFS_POINTER)) == _LFS_POINTER
 
 
 def _population_problems(part: Part) -> Iterator[Problem]:
-    """Names that are no codes: of some the package would only say that an index is out of range."""
+    """Duplicates, and names that are not location codes: for some the package would only report an IndexError."""
     from epymodelingsuite.utils import convert_location_name_format, validate_iso3166  # noqa: PLC0415
 
     given = part.document.get("modelset", {}).get("population_names") if part.part == "modelset" else None
@@ -155,9 +175,9 @@ def _population_problems(part: Part) -> Iterator[Problem]:
     for position, name in enumerate(names):
         path = ("modelset", "population_names", position)
         if name in names[:position]:
-            yield part.problem(f"{name!r} stands there twice", path)
+            yield part.problem(f"{name!r} is listed twice", path)
         elif name != "all":
             try:
                 convert_location_name_format(validate_iso3166(name), "epydemix_population")
-            except Exception:  # noqa: BLE001 - whatever the package raises, it means the same
-                yield part.problem(f"{name!r} is not the code of a place that the package knows, such as US-MA", path)
+            except Exception:  # noqa: BLE001 - any error means an unknown code
+                yield part.problem(f"{name!r} is not a location code that the package knows, such as US-MA", path)

@@ -74,13 +74,13 @@ def test_a_file_without_locations_is_for_the_only_population(tmp_path):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (b"PK\x03\x04\xff\xfe", "data: file: 'c.csv' is no CSV: it is not text in UTF-8"),
-        ('date,location,value\n"2026', "data: file: 'c.csv' is no CSV: unexpected end of data"),
+        (b"PK\x03\x04\xff\xfe", "data: file: 'c.csv' is not a CSV file: it is not UTF-8 text"),
+        ('date,location,value\n"2026', "data: file: 'c.csv' is not a CSV file: unexpected end of data"),
         ("", "data: file: 'c.csv' is empty"),
         ("date,location,value\n2026-01-10,MA\n", "data: file: c.csv, row 2 has 2 of 3 columns"),
         ("date,location,value\n2026-01-10,MA,1,160\n", "data: file: c.csv, row 2 has 4 of 3 columns"),
         ("date,loc,value\n", "data: location_column: 'c.csv' has no column 'location'"),
-        ("date,date,location,value\n", "data: date_column: the column 'date' stands in 'c.csv' more than once"),
+        ("date,date,location,value\n", "data: date_column: the column 'date' occurs more than once in 'c.csv'"),
         (
             changed("2026-01-17", -5),
             "data: file: c.csv, row 3: expected a number of people, 0, 1, 2 and so on, got '-5'",
@@ -92,10 +92,13 @@ def test_a_file_without_locations_is_for_the_only_population(tmp_path):
         (changed("2026-01-17", "12a"), "data: file: c.csv, row 3: expected a number of people, 0, 1, 2 and so on, got"),
         (changed("2026-01-17", 12.5), "data: file: c.csv, row 3: expected a number of people, 0, 1, 2 and so on, got"),
         (changed("2026-01-17", "inf"), "data: file: c.csv, row 3: expected a number of people, 0, 1, 2 and so on, got"),
-        (changed("2026-01-17", "NaN"), "data: file: c.csv, row 3: there is no value on 2026-01-17, and that is in the"),
+        (changed("2026-01-17", "NaN"), "data: file: c.csv, row 3: there is no value on 2026-01-17, which is in the"),
         (changed("01/17/2026", 5), "data: file: c.csv, row 9: expected a date such as 2026-11-28, got '01/17/2026'"),
-        (csv_of() + "2026-01-17,MA,7\n", "data: file: c.csv, row 9: 2026-01-17 stands in row 3 already"),
-        (changed("2026-02-26", 5), "data: file: c.csv, row 9: 2026-02-26 is no whole number of weeks after 2026-01-10"),
+        (csv_of() + "2026-01-17,MA,7\n", "data: file: c.csv, row 9: 2026-01-17 is in row 3 already"),
+        (
+            changed("2026-02-26", 5),
+            "data: file: c.csv, row 9: 2026-02-26 is not a whole number of weeks after 2026-01-10",
+        ),
     ],
 )
 def test_a_file_that_cannot_be_read_is_refused_by_row(tmp_path, text, expected):
@@ -114,7 +117,7 @@ def test_columns_are_guessed_and_semicolons_noticed(tmp_path):
     with pytest.raises(BadInput) as caught:
         read(tmp_path, "date;location;value\n")
     assert [problem.hint for problem in caught.value.problems] == [
-        "its columns are divided by semicolons; save it with commas"
+        "its columns are separated by semicolons; save it with commas"
     ] * 3
 
 
@@ -163,8 +166,8 @@ def test_daily_data_have_no_gap_of_a_day(tmp_path):
     assert found.endswith("no observation of MA on 2026-01-20")
 
 
-def test_many_bad_rows_are_told_up_to_a_number(tmp_path):
-    """Who sees twenty will look at the file."""
+def test_at_most_twenty_bad_rows_are_listed(tmp_path):
+    """After that it is the file that needs attention."""
     days = {f"2026-01-{day:02}": "x" for day in range(4, 32)}
 
     found = problems(tmp_path, csv_of(days), period="day")
@@ -190,7 +193,7 @@ def test_many_bad_rows_are_told_up_to_a_number(tmp_path):
         (
             weekly(model__calibration__distance="wmape"),
             csv_of(dict.fromkeys(WEEKS, 0)),
-            "calibration.distance 'wmape' is undefined where nothing but 0 was observed; use 'rmse', as in population",
+            "calibration.distance 'wmape' is undefined if all observations are 0; use 'rmse', as in population",
             '"distance"',
         ),
         (weekly(model__simulation__dt=2), csv_of(), "simulation.dt 2 is longer than a day", '"dt"'),
@@ -214,14 +217,14 @@ def test_many_bad_rows_are_told_up_to_a_number(tmp_path):
         ),
     ],
 )
-def test_the_builder_tells_the_place(tmp_path, document, text, expected, place):
+def test_the_builder_names_the_line(tmp_path, document, text, expected, place):
     """Line and column of the key that a problem speaks of."""
     run = run_of(tmp_path, document, text)
 
     assert run.build() == 65
 
-    told = next(line for line in run.error(Stage.BUILDER).message.splitlines() if expected in line)
-    line = int(told.split(":")[1])
+    problem = next(line for line in run.error(Stage.BUILDER).message.splitlines() if expected in line)
+    line = int(problem.split(":")[1])
     source = (tmp_path / "source" / "weekly.yaml").read_text().splitlines()
     assert place in source[line - 1]
 

@@ -1,4 +1,4 @@
-"""Why tasks have no result: what each of them said last, and which of them failed alike."""
+"""Explains why tasks have no result: the last error of each, and groups of tasks that failed alike."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from epydrop.formats.names import ERRORS, Stage
 from epydrop.formats.orders import Orders
 from epydrop.formats.serialization import UnknownFormat, from_json
 from epydrop.formats.stage_records import ErrorRecord
-from epydrop_stages.artifacts.metered_store import CountedStore
+from epydrop_stages.artifacts.metered_store import MeteredStore
 from epydrop_stages.contract.suite import Gap, TaskLine
 from epydrop_stages.stages.context import TaskContext
 
-_MOST = 200  # missing tasks whose error record is read
+_MAX_EXPLAINED = 200  # missing tasks whose error record is read; the report shows groups, not thousands of lines
 
 Missing = list[tuple[TaskLine, str]]
 
 
-def explained(context: TaskContext, missing: Sequence[TaskLine]) -> tuple[Missing, list[Gap]]:
-    """Each missing task with its reason, and the groups, the largest first."""
+def explain_missing(context: TaskContext, missing: Sequence[TaskLine]) -> tuple[Missing, list[Gap]]:
+    """Each missing task with its reason, and the groups of tasks, largest first."""
     records = _newest_records(context.store, [line.index for line in missing])
-    told: Missing = []
+    reasons: Missing = []
     groups: dict[tuple[str, str], list[int]] = {}
     for line in missing:
         _, record = records.get(line.index, ("", None))
         cause = _cause(context.orders, line.index)
-        told.append((line, _sentence(record) if record else cause))
+        reasons.append((line, _sentence(record) if record else cause))
         groups.setdefault((cause, record.fingerprint if record else ""), []).append(line.index)
     gaps = [_gap(cause, indices, records) for (cause, _), indices in groups.items()]
-    return told, sorted(gaps, key=lambda gap: -len(gap.tasks))
+    return reasons, sorted(gaps, key=lambda gap: -len(gap.tasks))
 
 
 def _gap(cause: str, indices: Sequence[int], records: dict[int, tuple[str, ErrorRecord]]) -> Gap:
@@ -39,9 +39,9 @@ def _gap(cause: str, indices: Sequence[int], records: dict[int, tuple[str, Error
     return Gap(cause, _sentence(record), IndexSet.of(indices), record.fingerprint, name)
 
 
-def _newest_records(store: CountedStore, indices: Iterable[int]) -> dict[int, tuple[str, ErrorRecord]]:
-    """The newest error record of each of these runner tasks, with its name."""
-    wanted = set(sorted(indices)[:_MOST])
+def _newest_records(store: MeteredStore, indices: Iterable[int]) -> dict[int, tuple[str, ErrorRecord]]:
+    """Index -> name and content of the newest error record of that runner task."""
+    wanted = set(sorted(indices)[:_MAX_EXPLAINED])
     newest: dict[int, tuple[tuple[int, int], str]] = {}
     for info in store.list(f"{ERRORS}{Stage.RUNNER}/") if wanted else ():
         place = _try_of(info.name)
@@ -55,7 +55,7 @@ def _newest_records(store: CountedStore, indices: Iterable[int]) -> dict[int, tu
 
 
 def _record(data: bytes | None, name: str) -> ErrorRecord | None:
-    """None for what another version wrote: the task's cause is told without its words."""
+    """None for a record of another version: the task is then explained by its cause alone."""
     try:
         return from_json(ErrorRecord, data, name) if data is not None else None
     except UnknownFormat:
@@ -63,7 +63,7 @@ def _record(data: bytes | None, name: str) -> ErrorRecord | None:
 
 
 def _try_of(name: str) -> tuple[int, int, int] | None:
-    """Attempt, index and retry in the name of an error record."""
+    """Attempt, index and retry from the name of an error record; None for other names."""
     *_, attempt, file = name.split("/")
     index, _, retry = file.removesuffix(".json").partition("-")
     if not (attempt.isdigit() and index.isdigit() and retry.isdigit()):
@@ -72,7 +72,7 @@ def _try_of(name: str) -> tuple[int, int, int] | None:
 
 
 def _cause(orders: Orders, index: int) -> str:
-    """The core's word for why a task has no result; a task that left no record was killed, or never began."""
+    """The cause of a missing result according to the orders; without one, the task was killed or never started."""
     causes = [cause.replace("_", " ") for cause, indices in orders.causes.items() if index in indices]
     return causes[0] if causes else "no error record"
 

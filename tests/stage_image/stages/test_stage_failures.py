@@ -15,8 +15,8 @@ from support.stage_run import CALIBRATED, INPUTS, OUTPUTS, SIR, StageRun, experi
 from epydrop.errors import ExitCode
 from epydrop.formats.index_set import IndexSet
 from epydrop.formats.names import RESOLVED_EXPERIMENT, Stage, input_name
-from epydrop_stages import suites
 from epydrop_stages.stages.task import main
+from epydrop_stages.suites import registry
 
 ODD = """
 exp_id: odd
@@ -31,7 +31,7 @@ SCHOOL = "{layer: school, start_date: '2026-01-02', end_date: '2026-01-03', redu
 @pytest.fixture
 def odd(tmp_path, monkeypatch):
     """A run whose tasks do what the test says: the registry is how suites are added."""
-    monkeypatch.setitem(suites.SUITES, "epydemix", odd_suite.__name__)
+    monkeypatch.setitem(registry.SUITES, "epydemix", odd_suite.__name__)
 
     def start(action):
         run = StageRun.of(tmp_path / action, ODD.replace("ACTION", action))
@@ -124,7 +124,7 @@ def test_a_report_explains_missing_tasks_with_their_error(tmp_path):
     assert run.publish(missing=IndexSet.of([3])) == 0
 
     assert (
-        "IntegrityError: builder-artifacts/input_00003.pkl.zst is not there"
+        "IntegrityError: builder-artifacts/input_00003.pkl.zst does not exist"
         in run.store.read(f"{OUTPUTS}report.html").decode()
     )
 

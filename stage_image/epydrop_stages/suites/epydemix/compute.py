@@ -1,15 +1,17 @@
-"""One task: simulate, or calibrate and project. The seed alone decides what comes out, to the last byte."""
+"""Computes one task: simulate, or calibrate and project. The result depends only on the work and the seed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Generic, TypeVar
 
 import numpy as np
 from epydemix.cli.config import DEFAULT_N_SIMULATIONS
 from epydemix.model.simulation_output import Trajectory
 
+from epydrop.experiment.text.source import Path
 from epydrop_stages.contract.results import Result
 from epydrop_stages.suites.epydemix.calibration import Comparison, Fit, prior_medians, sample
 from epydrop_stages.suites.epydemix.model import Setting, Work, folder_of, prepare
@@ -18,7 +20,7 @@ from epydrop_stages.suites.epydemix.totals import collect, totals_of
 
 
 def run_work(work: Work, seed: int) -> Result:
-    """The result of one task. Raises BadInput when the configuration turns out to make no sense."""
+    """The result of one task. Raises BadInput if the configuration cannot be computed."""
     return _calibrate(work, seed) if work.config.get("calibration") else _simulate(work, seed)
 
 
@@ -45,22 +47,38 @@ def _calibrate(work: Work, seed: int) -> Result:
 
 
 def _draws(work: Work, setting: Setting, fit: Fit, seed: int) -> Draws:
-    """What the projection draws from; with ``data`` it goes on where the accepted simulations end."""
+    """The particles of the projection; with ``data`` it continues where the accepted simulations end."""
     number = int((work.config.get("projection") or {}).get("generation", -1))
     generation = None if number == -1 else number
     replayed = len(setting.dates) if work.observed else 0
     return Draws(fit.particles(generation), fit.posterior(generation).weights, seed, replayed)
 
 
-def trials(work: Work) -> Iterator[tuple[str, Callable[[], None]]]:
-    """What can be tried in a moment, in words, and how: one simulation of each kind that a task runs.
+T = TypeVar("T")
 
-    What cannot work fails here, once, and not in every task: with BadInput, or with whatever epydemix raises.
+
+@dataclass(frozen=True)
+class Trial(Generic[T]):
+    """Something that the builder tries before any task runs. ``path``: the section of the experiment that it tests."""
+
+    words: str
+    path: Path
+    run: Callable[[], T]
+
+
+def trials(work: Work) -> Iterator[Trial[None]]:
+    """One simulation of each kind that a task runs.
+
+    What cannot work fails here, once, instead of in every task: with BadInput, or with whatever epydemix raises.
     """
-    yield "model: a trial simulation", partial(_try, work, compare=bool(work.config.get("calibration")))
+    compare = bool(work.config.get("calibration"))
+    yield Trial("model: a trial simulation", ("model",), partial(_try, work, compare=compare))
     for name, config in scenario_configs(work.config, work.scenarios):
-        words = f"scenarios: {name}: a trial projection" if name else "model: projection: a trial"
-        yield words, partial(_try, replace(work, config=config), compare=False)
+        run = partial(_try, replace(work, config=config), compare=False)
+        if name:
+            yield Trial(f"scenarios: {name}: a trial projection", ("scenarios", name), run)
+        else:
+            yield Trial("model: projection: a trial", ("model", "projection"), run)
 
 
 def _try(work: Work, *, compare: bool) -> None:

@@ -18,14 +18,14 @@ from epydrop.errors import BadInput
 from epydrop.formats.names import Stage
 from epydrop_stages.suites import epymodelingsuite
 from epydrop_stages.suites.epymodelingsuite import package
-from epydrop_stages.suites.epymodelingsuite.agreement import disagreements
 from epydrop_stages.suites.epymodelingsuite.configuration import find, kind_of
 from epydrop_stages.suites.epymodelingsuite.describe import describe, varied
-from epydrop_stages.suites.epymodelingsuite.observed import DataFile
+from epydrop_stages.suites.epymodelingsuite.modelset_agreement import disagreements
+from epydrop_stages.suites.epymodelingsuite.observed_data import DataFile
 from epydrop_stages.suites.epymodelingsuite.unknown_keys import unknown_keys
 
 
-def told(error):
+def messages(error):
     return [str(problem) for problem in error.value.problems]
 
 
@@ -64,7 +64,7 @@ def test_a_pandas_that_the_package_does_not_know_is_named(monkeypatch):
     with pytest.raises(BadInput) as caught:
         package.require()
 
-    assert "'epymodelingsuite' 0.1.0 was written for pandas below 3, and this is pandas 3.1.1" in str(caught.value)
+    assert "'epymodelingsuite' 0.1.0 needs pandas below 3, but this is pandas 3.1.1" in str(caught.value)
     assert "'pandas<3'" in str(caught.value)
 
 
@@ -157,8 +157,8 @@ def test_a_modelset_may_be_absent(tmp_path):
         ({**CONFIG, "p.yml": small.OUTPUT}, "", "there are 2 output files: o.yaml, p.yml"),
         ({**CONFIG, "b.yml": "model: {a: 1\n"}, "", "could not be read: b.yml:"),
         (CONFIG, "config: {basemodel: c.yml}\n", "config: basemodel: there is no file 'c.yml'"),
-        (CONFIG, "config: {basemodel: o.yaml}\n", "this is no basemodel file: it needs 'model' at its top"),
-        (CONFIG, "config: {output: {outputs: {}}}\n", "config: output: this is no output file: it needs 'output'"),
+        (CONFIG, "config: {basemodel: o.yaml}\n", "this cannot be the basemodel: it needs 'model' at its top"),
+        (CONFIG, "config: {output: {outputs: {}}}\n", "config: output: this cannot be the output: it needs 'output'"),
         ({**CONFIG, "e/x.csv": ""}, "config: {modelset: e}\n", "there is no modelset file in the folder 'e'"),
     ],
 )
@@ -167,7 +167,7 @@ def test_a_configuration_that_is_not_to_be_found_is_told(tmp_path, texts, config
     with pytest.raises(BadInput) as caught:
         found_in(tmp_path, texts, config)
 
-    assert words in "\n".join(told(caught))
+    assert words in "\n".join(messages(caught))
 
 
 def test_a_file_outside_of_the_workspace_is_not_read(tmp_path):
@@ -178,7 +178,7 @@ def test_a_file_outside_of_the_workspace_is_not_read(tmp_path):
 
     with pytest.raises(BadInput, match="no basemodel file was found"):
         find(an_experiment(), folder)
-    with pytest.raises(BadInput, match="lies outside of the experiment's files"):
+    with pytest.raises(BadInput, match="is outside of the experiment's files"):
         find(an_experiment("config: {basemodel: b.yml}\n"), folder)
 
 
@@ -208,8 +208,8 @@ def test_disagreements_name_their_lines(tmp_path):
     found = found_in(tmp_path, {**CONFIG, "b.yml": basemodel, "m.yaml": modelset})
 
     assert [str(problem).partition(" (")[0] for problem in disagreements(found)] == [
-        "b.yml:10:18: model.compartments.2.init: is 'calibrated', and the modelset does not say how",
-        f"m.yaml:12:7: modelset.calibration.compartments.S: {NO_EFFECT} it takes all who are left",
+        "b.yml:10:18: model.compartments.2.init: is 'calibrated', but the modelset does not set it",
+        f"m.yaml:12:7: modelset.calibration.compartments.S: {NO_EFFECT} it gets everyone who is left",
         f"m.yaml:15:7: modelset.calibration.parameters.mu: {NO_EFFECT} it is 'scalar'",
     ]
 
@@ -241,9 +241,9 @@ def test_observations_after_the_window_are_held_back(tmp_path):
     [
         ("a,b\n1,2\n", "has no column 'geo_value', 'target_end_date', 'hospitalizations'"),
         (small.admissions({"US-MA": ""}), "has no row of US-NY"),
-        (small.admissions().replace("US-MA,2024-11-16,", "US-MA,2024-11-16,x"), "and on 2024-11-16 they are not"),
+        (small.admissions().replace("US-MA,2024-11-16,", "US-MA,2024-11-16,x"), "but are not on 2024-11-16"),
         (small.admissions().replace("US-MA,2024-11-16,", "US-MA,16/99/2024,"), "a date of US-MA"),
-        (small.admissions().replace("US-MA,2024-11-16", "US-MA,2024-10-12"), "do not ascend, row by row"),
+        (small.admissions().replace("US-MA,2024-11-16", "US-MA,2024-10-12"), "are not in ascending order"),
         (small.admissions().replace("US-MA,2024-11-16", "US-VT,2024-11-16"), "has no row of US-MA on 2024-11-16"),
     ],
 )
@@ -252,8 +252,8 @@ def test_data_that_would_be_compared_wrongly_are_told(tmp_path, text, words):
     with pytest.raises(BadInput) as caught:
         observed(tmp_path, text)
 
-    assert words in told(caught)[0]
-    assert told(caught)[0].startswith("m.yaml:5:5: ")
+    assert words in messages(caught)[0]
+    assert messages(caught)[0].startswith("m.yaml:5:5: ")
 
 
 def test_what_the_package_would_fill_in_is_no_gap_in_the_description(tmp_path):

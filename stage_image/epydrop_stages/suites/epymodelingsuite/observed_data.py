@@ -1,7 +1,7 @@
-"""What was observed, read as the package reads it, and what of it the package would stumble over or not notice.
+"""Reads the observations as the package reads them, and finds what it would fail on or not notice.
 
-With no row for a location, or with a value that is no number, its calibration never accepts a particle and never ends;
-rows out of order are compared with the wrong weeks.
+Without a row for a location, or with a value that is not a number, the package's calibration accepts no particle and
+never ends; rows out of order are compared with the wrong weeks.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ from epydrop_stages.contract.results import Observations
 from epydrop_stages.inputs.observations import DAYS_OF
 from epydrop_stages.suites.epymodelingsuite.configuration import Part
 
-LOCATION_COLUMN = "geo_value"  # fixed by the package, as of 0.1.0
+LOCATION_COLUMN = "geo_value"  # hard-coded in the package as of 0.1.0
 
 _PATH = ("modelset", "calibration", "observed_data_path")
-_MOST = 3  # dates or places named in one problem
+_MAX_LISTED = 3  # dates or locations in one message
+_MAX_PROBLEMS = 20
 
 
 @dataclass(frozen=True)
 class DataFile:
-    """The table with the observations of all locations; ``calibration`` is the modelset's section."""
+    """The table of all observations; ``calibration`` is the modelset's section in the package's class."""
 
     part: Part
     calibration: Any
@@ -35,7 +36,7 @@ class DataFile:
 
     @classmethod
     def open(cls, part: Part, calibration: Any, folder: Path) -> DataFile:
-        """Reads it. Raises BadInput for a file that is no table, or lacks a column that is asked for."""
+        """Read the file. Raises BadInput if it is not a CSV table or lacks a column."""
         name = calibration.observed_data_path
         try:
             table = pd.read_csv(folder / name)
@@ -50,7 +51,7 @@ class DataFile:
         return cls(part, calibration, table)
 
     def of(self, codes: Sequence[str]) -> dict[str, Observations]:
-        """Code of the location -> what was observed from the fitting window on. Raises BadInput with every problem."""
+        """Location code -> observations from the start of the fitting window on. Raises BadInput with all problems."""
         found, problems = {}, []
         for code in codes:
             rows = self._rows(code)
@@ -59,11 +60,11 @@ class DataFile:
             if not faults:
                 found[code] = self._observations(rows)
         if problems:
-            raise BadInput(*_like_first(problems))
+            raise BadInput(*_first_of(problems))
         return found
 
     def _rows(self, code: str) -> pd.DataFrame:
-        """The rows of a location, in the order of the file: dates, values, and whether they are fitted."""
+        """The rows of a location in file order: date, value, fitted. Unreadable dates are NaT, values nan."""
         spec, window = self.calibration.comparison[0], self.calibration.fitting_window
         mine = self.table[self.table[LOCATION_COLUMN] == code]
         dates = pd.to_datetime(mine[spec.observed_date_column], errors="coerce")
@@ -78,23 +79,25 @@ class DataFile:
         if rows["date"].isna().any():
             yield self._problem(f"a date of {code} in {file!r} cannot be read")
         elif fitted.empty:
-            known = ", ".join(sorted(map(str, self.table[LOCATION_COLUMN].dropna().unique()))[:_MOST])
+            known = ", ".join(sorted(map(str, self.table[LOCATION_COLUMN].dropna().unique()))[:_MAX_LISTED])
             message = f"{file!r} has no row of {code} from {window.start_date} to {window.end_date}"
             yield self._problem(message, f"its column {LOCATION_COLUMN} holds {known} and so on")
         elif not fitted["date"].is_monotonic_increasing or fitted["date"].duplicated().any():
-            hint = "sort them, and keep one version of the data"
-            yield self._problem(f"the dates of {code} in {file!r} do not ascend, row by row", hint)
+            hint = "sort the rows, and keep one version of the data"
+            yield self._problem(f"the dates of {code} in {file!r} are not in ascending order", hint)
         elif bad := _dates(fitted[~(fitted["value"] >= 0) | np.isinf(fitted["value"])]):
-            yield self._problem(f"the values of {code} in {file!r} must be 0 or more, and on {bad} they are not")
+            yield self._problem(f"the values of {code} in {file!r} must be 0 or more, but are not on {bad}")
         elif gaps := _gaps(fitted["date"]):
-            hint = "fill the gap, or begin the fitting window after it"
+            hint = "fill the gap, or start the fitting window after it"
             yield self._problem(f"{file!r} has no row of {code} on {gaps}", hint)
 
     def _problem(self, message: str, hint: str = "") -> Problem:
         return self.part.problem(message, _PATH, hint)
 
     def _observations(self, rows: pd.DataFrame) -> Observations:
-        kept = rows[rows["value"] >= 0].sort_values("date").drop_duplicates("date", keep="last")  # what is held back
+        kept = (
+            rows[rows["value"] >= 0].sort_values("date").drop_duplicates("date", keep="last")
+        )  # held-back rows may be unordered
         dates = kept["date"].to_numpy().astype("datetime64[D]")
         steps = np.diff(dates[kept["fitted"].to_numpy()]).astype(int)
         step = int(np.min(steps)) if len(steps) else DAYS_OF["week"]
@@ -109,12 +112,12 @@ class DataFile:
 
 def _dates(rows: pd.DataFrame) -> str:
     days = [f"{date:%Y-%m-%d}" for date in rows["date"]]
-    more = f" and {len(days) - _MOST} more" if len(days) > _MOST else ""
-    return ", ".join(days[:_MOST]) + more
+    more = f" and {len(days) - _MAX_LISTED} more" if len(days) > _MAX_LISTED else ""
+    return ", ".join(days[:_MAX_LISTED]) + more
 
 
 def _gaps(dates: pd.Series) -> str:
-    """The dates that lack between the first and the last, at the shortest step between any two."""
+    """The missing dates between the first and the last, at the smallest interval between two dates; empty if none."""
     steps = dates.diff().dropna().dt.days
     if steps.empty:
         return ""
@@ -122,7 +125,7 @@ def _gaps(dates: pd.Series) -> str:
     return _dates(pd.DataFrame({"date": expected.difference(pd.DatetimeIndex(dates))}))
 
 
-def _like_first(problems: Sequence[Problem]) -> list[Problem]:
-    """As many as a person wants to see."""
-    more = len(problems) - 20
-    return [*problems[:20], *([Problem(f"and {more} more problems with the data")] if more > 0 else [])]
+def _first_of(problems: Sequence[Problem]) -> list[Problem]:
+    """The first problems, and how many more there are."""
+    more = len(problems) - _MAX_PROBLEMS
+    return [*problems[:_MAX_PROBLEMS], *([Problem(f"and {more} more problems with the data")] if more > 0 else [])]

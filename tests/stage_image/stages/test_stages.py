@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import random
+import shutil
 
 import pandas as pd
 import pytest
@@ -28,10 +29,23 @@ def built(tmp_path):
     return run
 
 
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """A run of simulations that went through all stages; read only."""
+    return StageRun.of(tmp_path_factory.mktemp("done") / "run", SIR).whole()
+
+
+@pytest.fixture(scope="module")
+def calibrated(tmp_path_factory):
+    """A calibrated run that went through all stages; read only."""
+    return StageRun.of(tmp_path_factory.mktemp("calibrated") / "run", CALIBRATED).whole()
+
+
 @pytest.fixture
-def computed(built):
-    assert built.compute() == [0, 0, 0, 0]
-    return built
+def computed(done, tmp_path):
+    """The run of simulations before its outputs were made, for one test to change."""
+    shutil.copytree(done.folder, tmp_path / "run", ignore=shutil.ignore_patterns("outputs"))
+    return StageRun(tmp_path / "run", {Stage.BUILDER: 1, Stage.RUNNER: 1})
 
 
 def frame(run, name):
@@ -49,10 +63,10 @@ def frame(run, name):
 # -- the whole chain ---------------------------------------------------------------------------
 
 
-def test_the_manifest_says_what_was_built(built):
+def test_the_manifest_says_what_was_built(done):
     """Count, ranges, and a task list that fits its digest."""
-    manifest = from_json(Manifest, built.store.read(f"{INPUTS}manifest.json"), "manifest")
-    lines = list(read_lines(built.store.read(f"{INPUTS}tasks.jsonl.zst")))
+    manifest = from_json(Manifest, done.store.read(f"{INPUTS}manifest.json"), "manifest")
+    lines = list(read_lines(done.store.read(f"{INPUTS}tasks.jsonl.zst")))
 
     assert (manifest.run_id, manifest.tasks, manifest.locations) == (RUN_ID, 4, {"population": (0, 4)})
     assert manifest.versions["epydemix"]
@@ -64,24 +78,24 @@ def test_the_manifest_says_what_was_built(built):
     ]
 
 
-def test_a_run_publishes_tables_report_and_the_mark_last(computed):
-    """Every file of the set stands in complete.json with its digest."""
-    assert computed.publish() == 0
-
-    complete = from_json(Complete, computed.store.read(f"{OUTPUTS}complete.json"), "complete")
-    assert {f"{OUTPUTS}{name}" for name in complete.files} | {f"{OUTPUTS}complete.json"} == set(computed.names(OUTPUTS))
-    assert json.loads(computed.store.read("outputs/latest.json"))["folder"] == OUTPUTS
-    assert json.loads(computed.store.read("run_metadata.json"))["counts"] == {"tasks": 4, "succeeded": 4, "missing": 0}
-    newest = max(computed.store.list(OUTPUTS), key=lambda info: info.generation)
+def test_a_run_publishes_tables_report_and_the_mark_last(done):
+    """Every file of the set is in complete.json with its digest."""
+    complete = from_json(Complete, done.store.read(f"{OUTPUTS}complete.json"), "complete")
+    assert {f"{OUTPUTS}{name}" for name in complete.files} | {f"{OUTPUTS}complete.json"} == set(done.names(OUTPUTS))
+    assert json.loads(done.store.read("outputs/latest.json"))["folder"] == OUTPUTS
+    assert json.loads(done.store.read("run_metadata.json"))["counts"] == {"tasks": 4, "succeeded": 4, "missing": 0}
+    newest = max(done.store.list(OUTPUTS), key=lambda info: info.generation)
     assert newest.name == f"{OUTPUTS}complete.json"
 
 
-def test_another_set_of_outputs_says_how_to_get_it_again(computed):
-    """Its configuration lies in it, and the commands ask for it."""
-    config = {"outputs": {"quantiles": [0.4, 0.5, 0.6]}}
+def test_another_set_of_outputs_has_what_it_asks_for_and_says_how_to_get_it_again(computed):
+    """Its configuration is in it, and the commands use it; trajectories and formats can be left out."""
+    config = {"outputs": {"quantiles": [0.4, 0.5, 0.6], "trajectories": False, "formats": ["parquet"]}}
 
     assert computed.publish(outputs="outputs/again/", output_config=config) == 0
 
+    tables = [name for name in computed.names("outputs/again/") if name.endswith((".csv.gz", ".parquet"))]
+    assert tables == ["outputs/again/model_metadata.parquet", "outputs/again/quantiles.parquet"]
     assert YAML(typ="safe").load(computed.store.read("outputs/again/output_config.yaml")) == config
     metadata = json.loads(computed.store.read("run_metadata.json"))
     assert metadata["output_config"] == config
@@ -89,51 +103,44 @@ def test_another_set_of_outputs_says_how_to_get_it_again(computed):
     assert "rerun-output" in computed.store.read("outputs/again/report.html").decode()
 
 
-def test_tables_agree_in_both_formats_and_make_sense(computed):
+def test_tables_agree_in_both_formats_and_make_sense(done):
     """People are conserved, quantiles ascend, every task has its row."""
-    assert computed.publish() == 0
-
-    trajectories = frame(computed, "trajectories")
+    trajectories = frame(done, "trajectories")
     people = trajectories[["Susceptible_total", "Infected_total", "Recovered_total"]].sum(axis=1)
     assert set(people) == {500.0}
     assert len(trajectories) == 4 * 3 * 20
-    quantiles = frame(computed, "quantiles").pivot_table(
+    quantiles = frame(done, "quantiles").pivot_table(
         index=["parameters.recovery_rate", "variable", "date"], columns="quantile", values="value"
     )
     assert (quantiles[0.05] <= quantiles[0.5]).all()
     assert (quantiles[0.5] <= quantiles[0.95]).all()
-    assert list(frame(computed, "model_metadata")["state"]) == ["succeeded"] * 4
+    assert list(frame(done, "model_metadata")["state"]) == ["succeeded"] * 4
 
 
-def test_quantiles_pool_the_chains(computed):
+def test_quantiles_pool_the_chains(done):
     """The quantiles of a point are those of all simulations of all its chains."""
-    assert computed.publish() == 0
-
-    runs = frame(computed, "trajectories").query("`parameters.recovery_rate` == 0.3")
+    runs = frame(done, "trajectories").query("`parameters.recovery_rate` == 0.3")
     expected = runs.groupby("date")["Infected_total"].quantile(0.95)
-    found = frame(computed, "quantiles").query(
+    found = frame(done, "quantiles").query(
         "`parameters.recovery_rate` == 0.3 and variable == 'Infected_total' and quantile == 0.95"
     )
     assert found.set_index("date")["value"].tolist() == pytest.approx(expected.tolist())
 
 
-def test_a_calibrated_run_has_posteriors_and_a_projection(tmp_path):
-    """Weights add up in each chain, particles lie inside their priors, the projection goes on after the data."""
-    run = StageRun.of(tmp_path / "run", CALIBRATED).whole()
-
-    posteriors = frame(run, "posteriors")
+def test_a_calibrated_run_has_posteriors_and_a_projection(calibrated):
+    """Weights add up in each chain, particles are inside their priors, the projection goes on after the data."""
+    posteriors = frame(calibrated, "posteriors")
     assert posteriors.groupby("chain")["weight"].sum().tolist() == pytest.approx([1.0, 1.0])
     assert posteriors["transmission_rate"].between(0.2, 1.0).all()
-    days = frame(run, "trajectories").groupby("kind")["date"].nunique()
+    days = frame(calibrated, "trajectories").groupby("kind")["date"].nunique()
     assert days.to_dict() == {"calibration": 10, "projection": 15}
-    report = run.store.read(f"{OUTPUTS}report.html").decode()
+    report = calibrated.store.read(f"{OUTPUTS}report.html").decode()
     assert "R₀" in report
     assert "<script" not in report
 
 
-def test_tables_are_the_same_bytes_in_another_order_and_when_repeated(tmp_path):
+def test_tables_are_the_same_bytes_in_another_order_and_when_repeated(calibrated, tmp_path):
     """Neither the order of the tasks nor repeats show in the tables."""
-    straight = StageRun.of(tmp_path / "straight", CALIBRATED).whole()
     crooked = StageRun.of(tmp_path / "crooked", CALIBRATED)
     assert crooked.build() == crooked.build() == 0
     order = list(range(crooked.tasks()))
@@ -141,19 +148,8 @@ def test_tables_are_the_same_bytes_in_another_order_and_when_repeated(tmp_path):
     assert set(crooked.compute(reversed(order)) + crooked.compute([1], overwrite=True)) == {0}
     assert crooked.publish() == 0
 
-    assert straight.table_digests() == crooked.table_digests()
-    assert len(straight.table_digests()) == 8
-
-
-def test_only_the_tables_asked_for_are_written(tmp_path):
-    """Trajectories and formats can be left out."""
-    text = SIR.replace("outputs: {", "outputs: {trajectories: false, formats: [parquet], ")
-    run = StageRun.of(tmp_path / "run", text).whole()
-
-    assert [name.removeprefix(OUTPUTS) for name in run.table_digests()] == [
-        "model_metadata.parquet",
-        "quantiles.parquet",
-    ]
+    assert calibrated.table_digests() == crooked.table_digests()
+    assert len(calibrated.table_digests()) == 8
 
 
 # -- the runner --------------------------------------------------------------------------------
@@ -181,10 +177,11 @@ def test_orders_can_say_to_overwrite(computed):
 
 def test_a_damaged_result_is_made_again(computed):
     """A result counts only if it verifies."""
+    sound = computed.store.read(result_name(RESULTS, 1))
     computed.store.write(result_name(RESULTS, 1), b"damaged")
 
     assert computed.compute([1]) == [0]
-    assert computed.publish() == 0
+    assert computed.store.read(result_name(RESULTS, 1)) == sound
 
 
 def test_positions_follow_the_orders(built):
@@ -271,9 +268,9 @@ def test_a_forged_task_list_is_refused(computed):
 def test_keys_may_rotate_between_the_stages(built, monkeypatch):
     """What an old key signed is still read when a new one signs."""
     first, later = dict(list(KEYS.items())[:1]), {**KEYS, "newest": "a key that came later"}
-    monkeypatch.setattr("stage_run.KEYS", first)
+    monkeypatch.setattr("support.stage_run.KEYS", first)
     assert built.build() == 0
-    monkeypatch.setattr("stage_run.KEYS", later)
+    monkeypatch.setattr("support.stage_run.KEYS", later)
 
     assert set(built.compute()) == {0}
     meta = Meta("result", RUN_ID, Stage.RUNNER, 0)
