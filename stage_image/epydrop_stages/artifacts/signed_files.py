@@ -113,9 +113,8 @@ def check_artifact(source: Source, name: str, expected: Meta, keys: SigningKeys)
 def _unreadable(name: str, header: Header, error: Exception) -> str:
     """The message for a genuine artifact that does not unpickle, as after an update that moved a class."""
     return (
-        f"{name} was written by another version of epydrop or of a package that it uses (with Python {header.python}; "
-        f"this is Python {platform.python_version()}) and cannot be read: {type(error).__name__}: {error}. "
-        "Run the experiment again with this version"
+        f"{name} was written by another version of epydrop or of a package that it uses; run the experiment again "
+        f"({type(error).__name__}: {error}; written with Python {header.python}, read with {platform.python_version()})"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,20 @@ def test_what_was_written_is_read_again(store):
     found = read_artifact(store, NAME, META, signing_keys())
     assert found["b"] == value["b"]
     assert np.array_equal(found["a"], value["a"])
+
+
+class Moved:
+    """A class that the next version has no more."""
+
+
+def test_what_another_version_wrote_is_refused_with_what_to_do(store, monkeypatch):
+    """A class that moved is not a traceback in the middle of a run."""
+    write_artifact(store, NAME, Moved(), META, signing_keys())
+    monkeypatch.delattr(sys.modules[__name__], "Moved")
+
+    with pytest.raises(IntegrityError, match=r"written by another version of epydrop .* run the experiment again"):
+        read_artifact(store, NAME, META, signing_keys())
+    assert is_valid(store, NAME, META, signing_keys())
 
 
 def test_other_tools_read_the_file_and_skip_the_signature(store):

@@ -170,7 +170,6 @@ def test_each_population_is_loaded_once_and_no_task_loads_any(island, tmp_path, 
         file.unlink()
 
     assert run.compute() == [0, 0]
-    assert run.publish() == 0
 
 
 def test_the_model_of_a_point_names_its_variables():
@@ -239,7 +238,8 @@ SOUND = {
     "parameters": {"transmission_rate": 0.3, "recovery_rate": 0.2},
     "simulation": {"start_date": "2026-01-01", "end_date": "2026-03-01"},
 }
-CLOSED = {"layer": "school", "start_date": "2026-01-10", "end_date": "2026-01-20", "reduction": 0.1}
+SPAN = {"start_date": "2026-01-10", "end_date": "2026-01-20"}
+CLOSED = {"layer": "school", **SPAN, "reduction": 0.1}
 
 
 @pytest.mark.parametrize(
@@ -268,6 +268,35 @@ def test_what_would_fail_late_or_do_nothing_is_told_early(changes, expected):
     problems, _ = problems_and_warnings({**SOUND, **changes}, [])
 
     assert any(expected in str(problem) for problem in problems)
+
+
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        ({"parameters": {"transmision_rate": 0.3}}, ("parameters", "transmision_rate")),
+        ({"parameters": {"recovery_rate": "fast"}}, ("parameters", "recovery_rate")),
+        ({"simulation": {**SOUND["simulation"], "end_date": "2025-01-01"}}, ("simulation", "end_date")),
+        ({"initial_conditions": {"Infectious": 5}}, ("initial_conditions", "Infectious")),
+        ({"model": {"type": "SIR", "outcome": "fame"}}, ("model", "outcome")),
+        ({"model": {"type": "SIRENS"}}, ()),  # a sentence that names no setting
+        (
+            {"model": {**VACCINATED["model"], "transitions": [{"source": "S", "target": "X", "kind": "mediated"}]}},
+            ("model", "transitions", 0, "target"),
+        ),
+        (
+            {"overrides": [{"parameter": "recovery_rat", **SPAN, "value": 1}]},
+            ("overrides", 0, "parameter"),
+        ),
+        ({"calibration": {"strategy": "guess"}}, ("calibration", "strategy")),
+        ({"interventions": [{**CLOSED, "layr": 1}]}, ("interventions", 0, "layr")),
+        ({"simulatoin": {}}, ("simulatoin",)),
+    ],
+)
+def test_a_problem_has_the_path_of_its_setting(changes, path):
+    """Also those of epydemix, which come as sentences."""
+    problems, _ = problems_and_warnings({**SOUND, **changes}, [])
+
+    assert ("model", *path) in [problem.path for problem in problems]
 
 
 def test_scenarios_change_only_what_is_there():

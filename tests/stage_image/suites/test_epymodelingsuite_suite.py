@@ -20,6 +20,7 @@ from epydrop_stages.suites import epymodelingsuite
 from epydrop_stages.suites.epymodelingsuite import package
 from epydrop_stages.suites.epymodelingsuite.configuration import find, kind_of
 from epydrop_stages.suites.epymodelingsuite.describe import describe, varied
+from epydrop_stages.suites.epymodelingsuite.limits import known_limits
 from epydrop_stages.suites.epymodelingsuite.modelset_agreement import disagreements
 from epydrop_stages.suites.epymodelingsuite.observed_data import DataFile
 from epydrop_stages.suites.epymodelingsuite.unknown_keys import unknown_keys
@@ -212,6 +213,35 @@ def test_disagreements_name_their_lines(tmp_path):
         f"m.yaml:12:7: modelset.calibration.compartments.S: {NO_EFFECT} it gets everyone who is left",
         f"m.yaml:15:7: modelset.calibration.parameters.mu: {NO_EFFECT} it is 'scalar'",
     ]
+
+
+@pytest.mark.parametrize(
+    ("texts", "limit"),
+    [
+        ({"b.yml": small.BASEMODEL.partition("  interventions:")[0]}, "it needs at least one intervention"),
+        ({"b.yml": small.BASEMODEL.replace("resample_frequency: W-SAT, ", "")}, "add model.simulation with resample_"),
+        (
+            {"b.yml": small.BASEMODEL.replace("  vaccination:\n", "  x:\n")},
+            "it calibrates only models with vaccination",
+        ),
+        ({"m.yaml": small.CALIBRATION.replace("    start_date:", "    x:")}, "and a calibrated start_date"),
+        ({"m.yaml": small.CALIBRATION.replace("    compartments:", "    x:")}, "'parameters' and 'compartments'"),
+        ({"m.yaml": small.SAMPLING}, "it samples start_date only in models without vaccination"),
+        (
+            {"m.yaml": small.SAMPLING.replace("    start_date:", "    x:")},
+            "it samples only if start_date is sampled too",
+        ),
+    ],
+)
+def test_a_failure_of_the_first_version_is_explained_by_its_limits(tmp_path, monkeypatch, texts, limit):
+    """Those that the configuration exceeds; a newer version has others, and a sound configuration none."""
+    installed(monkeypatch, epymodelingsuite="0.1.0")
+    found = found_in(tmp_path, {**CONFIG, **texts})
+
+    assert limit in "".join(known_limits(found))
+    assert known_limits(found_in(tmp_path / "sound", CONFIG)) == []
+    installed(monkeypatch, epymodelingsuite="0.2.0")
+    assert known_limits(found) == []
 
 
 # -- what was observed -------------------------------------------------------------------------

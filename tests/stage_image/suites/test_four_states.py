@@ -19,9 +19,9 @@ from epydrop.experiment.bundle.pack import pack
 DATA = Path(os.environ.get("EPYDROP_SHARED_DATA", ROOT.parent / "shared" / "data"))
 ADMISSIONS, POPULATIONS = DATA / "flu_hosp_24.csv", DATA / "epydemix-data"
 SMALL = (
-    "model.calibration.num_particles=8",
+    "model.calibration.num_particles=4",
     "model.calibration.num_generations=2",
-    "model.projection.n_simulations=10",
+    "model.projection.n_simulations=4",
     "tasks.chains=1",
 )
 
