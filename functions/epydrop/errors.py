@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+KeyPath = tuple[str | int, ...]
+"""Keys and list indices that lead from the top of a document to a value in it."""
+
 
 class ExitCode(IntEnum):
     """How a stage process ends; the numbers are those of sysexits(3), and 137 is a kill for memory."""
@@ -32,7 +35,7 @@ class Problem:
     line: int | None = None
     column: int | None = None
     hint: str = ""
-    path: tuple[str | int, ...] = ()
+    path: KeyPath = ()
 
     def __str__(self) -> str:
         place = ":".join(str(part) for part in (self.file, self.line, self.column) if part)

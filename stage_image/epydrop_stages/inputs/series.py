@@ -34,7 +34,7 @@ def read_observations(
     if not problems:  # an unreadable row would be reported as a gap too
         problems.extend(_gaps(data, list(found.values())))
     if problems:
-        raise BadInput(*_first_of(problems))
+        raise BadInput(*first_problems(problems))
     return {population: series.observations(variable) for population, series in found.items()}
 
 
@@ -137,7 +137,7 @@ def _gaps(data: Data, every: Sequence[_Series]) -> Iterator[Problem]:
         yield Problem(message, path=("data", "fitting_window"))
 
 
-def _first_of(problems: Sequence[Problem]) -> list[Problem]:
+def first_problems(problems: Sequence[Problem]) -> list[Problem]:
     """The first problems, and how many more there are."""
     more = len(problems) - _MAX_PROBLEMS
     return [*problems[:_MAX_PROBLEMS], *([Problem(f"and {more} more problems like these")] if more > 0 else [])]

@@ -1,7 +1,7 @@
 """The suites: the only place that knows their names and modules. A suite is added with one line here and its folder.
 
-The experiment schema repeats the names (``epydrop.experiment.value_checks.SUITES``), because the functions validate an
-experiment without having any suite installed.
+The experiment schema repeats the names, because the functions validate an experiment without having any suite
+installed; a test compares both lists.
 """
 
 from __future__ import annotations

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import re
 
 import pytest
 
 from epydrop.errors import BadInput
-from epydrop.experiment import value_checks
+from epydrop.experiment import read_experiment
 from epydrop_stages.contract.suite import Suite
 from epydrop_stages.suites.registry import SUITES, suite_named
 
@@ -27,7 +28,11 @@ def test_a_suite_has_all_that_the_stages_call(name):
 
 def test_an_experiment_may_name_exactly_the_suites_that_there_are():
     """The functions check the name without having any suite."""
-    assert set(value_checks.SUITES) == set(SUITES)
+    with pytest.raises(BadInput) as caught:
+        read_experiment(b"exp_id: x\nsuite: sorcery\n", "x.yaml", "x")
+
+    expected, _, _ = caught.value.problems[0].message.partition(", got")
+    assert set(re.findall(r"'(\w+)'", expected)) == set(SUITES)
 
 
 def test_an_unknown_suite_is_refused():

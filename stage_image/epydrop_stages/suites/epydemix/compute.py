@@ -11,7 +11,7 @@ import numpy as np
 from epydemix.cli.config import DEFAULT_N_SIMULATIONS
 from epydemix.model.simulation_output import Trajectory
 
-from epydrop.experiment.text.source import Path
+from epydrop.errors import KeyPath
 from epydrop_stages.contract.results import Result
 from epydrop_stages.suites.epydemix.calibration import Comparison, Fit, prior_medians, sample
 from epydrop_stages.suites.epydemix.model import Setting, Work, folder_of, prepare
@@ -62,7 +62,7 @@ class Trial(Generic[T]):
     """Something that the builder tries before any task runs. ``path``: the section of the experiment that it tests."""
 
     words: str
-    path: Path
+    path: KeyPath
     run: Callable[[], T]
 
 

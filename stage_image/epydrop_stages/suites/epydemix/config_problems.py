@@ -15,13 +15,12 @@ from typing import Any
 import pandas as pd
 from epydemix.cli.config import validate_calibration_config, validate_config
 
-from epydrop.errors import Problem
+from epydrop.errors import KeyPath, Problem
 from epydrop.experiment.text.problems import did_you_mean
 from epydrop_stages.suites.epydemix.projection import scenario_configs
 from epydrop_stages.suites.epydemix.tasks import Config
 
-Steps = tuple[str | int, ...]
-Finding = tuple[Steps, str]
+Finding = tuple[KeyPath, str]
 """Path within the configuration, and what is wrong there."""
 
 _KEYS = {
@@ -111,7 +110,7 @@ def scenario_problems(config: Config, scenarios: Mapping[str, Config]) -> Iterat
         yield Problem(f"{where}: {message}", path=(*root, *path))
 
 
-def referenced_files(config: Config) -> Iterator[tuple[Steps, str]]:
+def referenced_files(config: Config) -> Iterator[tuple[KeyPath, str]]:
     """The files that the configuration names: the path of each setting, and the file relative to the experiment."""
     observed = (config.get("calibration") or {}).get("observed_data")
     if isinstance(observed, str):
@@ -138,15 +137,15 @@ def read_files(config: Config, workspace: Path) -> tuple[dict[str, bytes], list[
     return files, problems
 
 
-def _problem(path: Steps, message: str, hint: str = "") -> Problem:
+def _problem(path: KeyPath, message: str, hint: str = "") -> Problem:
     return Problem(f"model: {message}", hint=hint, path=("model", *path))
 
 
-def _dotted(path: Steps) -> str:
+def _dotted(path: KeyPath) -> str:
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".")
 
 
-def _labelled_path(message: str, config: Config) -> Steps:
+def _labelled_path(message: str, config: Config) -> KeyPath:
     """The path of the setting that an error message of epydemix is about; () for the configuration as a whole.
 
     epydemix 1.5 returns plain sentences. Most begin with the setting in its own notation, such as
@@ -164,7 +163,7 @@ def _labelled_path(message: str, config: Config) -> Steps:
     return ()
 
 
-def _existing(path: Steps, config: Config) -> Steps:
+def _existing(path: KeyPath, config: Config) -> KeyPath:
     """The part of a path that exists in the configuration."""
     value: Any = config
     for position, step in enumerate(path):

@@ -12,8 +12,7 @@ import pandas as pd
 from epydemix.population import population as source
 from epydemix.population.population import Population, load_epydemix_population
 
-from epydrop.errors import BadInput, Problem, RetryableError
-from epydrop.experiment.text.source import Path
+from epydrop.errors import BadInput, KeyPath, Problem, RetryableError
 from epydrop_stages.suites.epydemix.tasks import Config
 
 _DATA_VERSION = "v1.2.0"  # the default of epydemix 1.5
@@ -34,7 +33,7 @@ class Populations:
             source.EPYDEMIX_DATA_BASE_URL = folder
         self._loaded: dict[tuple[str, tuple[str, ...]], Population] = {}
 
-    def of(self, config: Config, path: Path = ("model", "population", "name")) -> Population | None:
+    def of(self, config: Config, path: KeyPath = ("model", "population", "name")) -> Population | None:
         """The population of a configuration, or None if it is defined by its size.
 
         ``path`` leads to its name in the experiment. Raises BadInput for an unknown population, RetryableError if the
@@ -48,7 +47,7 @@ class Populations:
             self._loaded[name, layers] = self._load(name, layers, path)
         return self._loaded[name, layers]
 
-    def _load(self, name: str, layers: Sequence[str], path: Path) -> Population:
+    def _load(self, name: str, layers: Sequence[str], path: KeyPath) -> Population:
         try:
             known = self._locations
             if name not in known:

@@ -14,9 +14,8 @@ import numpy as np
 from epydemix.model.predefined_models import SUPPORTED_MODELS
 from scipy.stats import qmc
 
-from epydrop.errors import BadInput, Problem
+from epydrop.errors import BadInput, KeyPath, Problem
 from epydrop.experiment import Experiment
-from epydrop.experiment.text.source import Path
 from epydrop_stages.contract.suite import TaskKey, seed_of
 from epydrop_stages.suites.epydemix.windows import with_dates
 
@@ -70,12 +69,12 @@ def parameter_kinds(experiment: Experiment) -> dict[str, str]:
     return {path: "text" if path in texts else "number" for path in parameter_names(experiment)}
 
 
-def _varied_at(experiment: Experiment, path: str) -> Path:
+def _varied_at(experiment: Experiment, path: str) -> KeyPath:
     """Where the experiment varies this dotted path."""
     return ("tasks", "grid", path) if path in experiment.tasks.grid else ("tasks", "lhs", "ranges", path)
 
 
-def location_path(experiment: Experiment, location: str) -> Path:
+def location_path(experiment: Experiment, location: str) -> KeyPath:
     """Where the experiment names this population."""
     names = experiment.tasks.populations
     return ("tasks", "populations", names.index(location)) if names else ("model", "population", "name")
@@ -111,7 +110,7 @@ def _hypercube(experiment: Experiment) -> list[dict[str, float]]:
     return [dict(zip(lhs.ranges, row, strict=True)) for row in (low + unit * (high - low)).tolist()]
 
 
-def set_at(config: Config, path: str, value: Any, varied_at: Path = ("tasks",)) -> None:
+def set_at(config: Config, path: str, value: Any, varied_at: KeyPath = ("tasks",)) -> None:
     """Set the value at a dotted path (list positions are numbers). Raises BadInput if the path does not exist.
 
     A parameter of a predefined model may be left out of the configuration: it has a default, so it may be set.
@@ -128,7 +127,7 @@ def set_at(config: Config, path: str, value: Any, varied_at: Path = ("tasks",)) 
     place[int(last) if isinstance(place, list) else last] = copy.deepcopy(value)
 
 
-def _step(place: Any, part: str, path: str, varied_at: Path) -> Any:
+def _step(place: Any, part: str, path: str, varied_at: KeyPath) -> Any:
     try:
         return place[int(part) if isinstance(place, list) else part]
     except (KeyError, IndexError, ValueError, TypeError):

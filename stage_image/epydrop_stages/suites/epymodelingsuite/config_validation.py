@@ -14,15 +14,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from epydrop.errors import BadInput, Problem
+from epydrop.errors import BadInput, KeyPath, Problem
 from epydrop.experiment.bundle.data_files import name_fault, named_paths
 from epydrop_stages.suites.epymodelingsuite.configuration import Configuration, Part
 from epydrop_stages.suites.epymodelingsuite.generator import sections_of
 from epydrop_stages.suites.epymodelingsuite.modelset_agreement import disagreements
 from epydrop_stages.suites.epymodelingsuite.package import NAME
 from epydrop_stages.suites.epymodelingsuite.unknown_keys import misspelled
-
-Steps = tuple[str | int, ...]
 
 _KINDS = ("basemodel", "calibration", "sampling", "output")
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
@@ -125,7 +123,7 @@ def _contradiction(basemodel: Any, modelset: Any, output: Any = None) -> str:
 
 def _refused(part: Part, error: ValidationError) -> Iterator[Problem]:
     """One problem per path: a value of a union type has one error for each member of the union."""
-    found: dict[Steps, list[str]] = {}
+    found: dict[KeyPath, list[str]] = {}
     document = part.document
     for detail in error.errors(include_url=False, include_context=False):
         message = detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
@@ -134,7 +132,7 @@ def _refused(part: Part, error: ValidationError) -> Iterator[Problem]:
         yield part.problem(", or: ".join(dict.fromkeys(messages)), path)
 
 
-def _known(value: Any, path: Iterable[str | int]) -> Steps:
+def _known(value: Any, path: Iterable[str | int]) -> KeyPath:
     """The steps of a pydantic ``loc`` that exist in the document; others are names of union members."""
     known: list[str | int] = []
     for step in path:

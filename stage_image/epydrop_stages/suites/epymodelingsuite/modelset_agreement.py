@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from epydrop.errors import Problem
+from epydrop.errors import KeyPath, Problem
 from epydrop_stages.suites.epymodelingsuite.configuration import Configuration, Part
-
-Steps = tuple[str | int, ...]
 
 STRATEGIES = ("smc", "rejection", "top_fraction")  # epydemix's spelling
 
@@ -47,7 +45,7 @@ def _section(modelset: Part | None) -> Mapping[str, Any]:
     return section
 
 
-def _left_open(model: Mapping[str, Any], section: Mapping[str, Any]) -> Iterator[tuple[Steps, str, bool]]:
+def _left_open(model: Mapping[str, Any], section: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str, bool]]:
     """What a basemodel leaves to its modelset: path, 'sampled' or 'calibrated', and whether the section sets it."""
     verbs = set(_VERBS.values())
     start = (model.get("timespan") or {}).get("start_date")

@@ -17,13 +17,13 @@ import pandas as pd
 from epydrop.errors import BadInput, Problem
 from epydrop_stages.contract.results import Observations
 from epydrop_stages.inputs.observations import DAYS_OF
+from epydrop_stages.inputs.series import first_problems
 from epydrop_stages.suites.epymodelingsuite.configuration import Part
 
 LOCATION_COLUMN = "geo_value"  # hard-coded in the package as of 0.1.0
 
 _PATH = ("modelset", "calibration", "observed_data_path")
 _MAX_LISTED = 3  # dates or locations in one message
-_MAX_PROBLEMS = 20
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class DataFile:
             if not faults:
                 found[code] = self._observations(rows)
         if problems:
-            raise BadInput(*_first_of(problems))
+            raise BadInput(*first_problems(problems))
         return found
 
     def _rows(self, code: str) -> pd.DataFrame:
@@ -123,9 +123,3 @@ def _gaps(dates: pd.Series) -> str:
         return ""
     expected = pd.date_range(dates.iloc[0], dates.iloc[-1], freq=f"{int(steps.min())}D")
     return _dates(pd.DataFrame({"date": expected.difference(pd.DatetimeIndex(dates))}))
-
-
-def _first_of(problems: Sequence[Problem]) -> list[Problem]:
-    """The first problems, and how many more there are."""
-    more = len(problems) - _MAX_PROBLEMS
-    return [*problems[:_MAX_PROBLEMS], *([Problem(f"and {more} more problems with the data")] if more > 0 else [])]

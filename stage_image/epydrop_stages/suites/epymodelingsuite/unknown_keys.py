@@ -7,17 +7,16 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from epydrop.errors import Problem
+from epydrop.errors import KeyPath, Problem
 from epydrop.experiment.text.problems import did_you_mean
 from epydrop_stages.suites.epymodelingsuite.configuration import Part
 
-Steps = tuple[str | int, ...]
-Unknown = tuple[Steps, list[str]]  # path of the key, and the keys that are known there
+Unknown = tuple[KeyPath, list[str]]  # path of the key, and the keys that are known there
 
 _ALIKE = 0.8  # similarity of a typo; files in use have keys of their own that are less similar to the package's
 
 
-def unknown_keys(document: Any, read: Any, at: Steps = ()) -> Iterator[Unknown]:
+def unknown_keys(document: Any, read: Any, at: KeyPath = ()) -> Iterator[Unknown]:
     """The keys of a document that do not exist in the package's classes. ``read``: the document in these classes."""
     if isinstance(read, BaseModel) and isinstance(document, Mapping):
         fields = {field.alias or name: name for name, field in type(read).model_fields.items()}
