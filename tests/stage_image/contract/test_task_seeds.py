@@ -88,6 +88,8 @@ def test_the_hypercube_has_the_same_points_everywhere():
     assert by_location["A"] == by_location["B"]
     assert sorted(int((value - 0.2) / 0.1) for value in by_location["A"]) == [0, 1, 2, 3, 4]
     assert [point.location for point in points(found)] == ["A"] * 5 + ["B"] * 5
+    alone = experiment(populations="[B]", lhs="{n: 5, ranges: {parameters.transmission_rate: [0.2, 0.7]}}")
+    assert [point.parameters["parameters.transmission_rate"] for point in points(alone)] == by_location["B"]
 
 
 def test_a_point_sets_its_values_and_leaves_the_rest():
