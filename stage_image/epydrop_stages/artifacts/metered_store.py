@@ -60,6 +60,7 @@ class MeteredStore:
 
     def _read_first(self, names: Iterable[str], limit: int) -> Iterator[tuple[str, bytes]]:
         for name in names:
+            # Prefetching only saves time; whoever opens the object gets the error.
             with suppress(Exception), self._store.open_read(name) as stream:
                 limit -= stream.seek(0, io.SEEK_END)
                 if limit < 0:

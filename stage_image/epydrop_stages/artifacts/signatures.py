@@ -122,6 +122,7 @@ def _parse_header(text: bytes, name: str) -> Header:
     except (ValueError, RecursionError) as error:
         raise IntegrityError(f"{name} is altered: its header is not JSON") from error
     found = document.get("format") if isinstance(document, dict) else None
+    # First, because a newer format may have other fields. Not isinstance: True is an int too.
     if type(found) is int and found > FORMAT:
         raise IntegrityError(f"{name} has the newer format {found}; this version of epydrop reads format {FORMAT}")
     if not isinstance(document, dict) or document.keys() != {field.name for field in fields(Header)}:

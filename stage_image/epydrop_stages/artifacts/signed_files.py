@@ -58,6 +58,7 @@ def write_artifact(
     key_id = keys.newest
     with store.open_write(name) as raw:
         signed = _Signed(raw, keys.start(key_id))
+        # The checksum lets other tools (zstd -t) check the file without the key.
         compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
         with compressor.stream_writer(cast("BinaryIO", signed), closefd=False) as compressed:
             dill.dump(value, compressed)
@@ -89,7 +90,7 @@ def read_artifact(
         plain = zstandard.ZstdDecompressor().stream_reader(part, read_across_frames=True, closefd=False)
         try:
             return dill.load(io.BufferedReader(_Bounded(plain, max_bytes, name), _CHUNK))  # noqa: S301 - signed by us, as was just verified
-        except (MemoryError, IntegrityError):
+        except (MemoryError, IntegrityError):  # the first has an exit code of its own, the second is from _Bounded
             raise
         except Exception as error:
             raise IntegrityError(_unreadable(name, header, error)) from error
@@ -137,7 +138,7 @@ def _verify(stream: BinaryIO, name: str, expected: Meta, keys: SigningKeys) -> H
     _feed(running, stream, header.compressed, name)
     if not hmac.compare_digest(header.mac_with(running), mac):
         raise IntegrityError(f"{name} is altered: its signature does not fit its bytes")
-    _expect(header, expected, name)
+    _expect(header, expected, name)  # after the signature: before that, the header may be anybody's
     return header
 
 

@@ -32,13 +32,14 @@ class Row:
 def read_rows(data: Data, workspace: Path) -> dict[str, list[Row]]:
     """The rows of each location, in the order of the file. Raises BadInput if the file is missing or malformed."""
     root = workspace.resolve()
-    path = (root / data.file).resolve()
+    path = (root / data.file).resolve()  # resolved, because a repository may contain links
     if not path.is_relative_to(root):
         raise _bad(f"{data.file!r} is outside the experiment's folder")
     if not path.is_file():
         raise _bad(f"there is no file {data.file!r}", "drop a .zip bundle that holds it, or let epydrop pack it")
     try:
-        with path.open(encoding="utf-8-sig", newline="") as text:
+        with path.open(encoding="utf-8-sig", newline="") as text:  # Excel writes a byte order mark
+            # strict: by default csv repairs unbalanced quotes silently, and rows get lost
             return _by_location(csv.reader(text, strict=True), data)
     except UnicodeDecodeError:
         raise _bad(f"{data.file!r} is not a CSV file: it is not UTF-8 text", "save the spreadsheet as CSV") from None

@@ -62,7 +62,7 @@ class _Series:
                 self._problem(number, message, "keep one version of the data")
             elif (value := self._count(row, day)) is not None:
                 self.values[day] = value
-            self._rows.setdefault(day, number)
+            self._rows.setdefault(day, number)  # dates without a value count for duplicates and intervals too
         self._check_steps()
 
     def lacking(self) -> str:
@@ -89,6 +89,7 @@ class _Series:
         )
 
     def _date(self, row: Row) -> date | None:
+        # Spreadsheets and databases export dates with a time of midnight.
         text = row.date[:10] if row.date[10:11] in {" ", "T"} else row.date
         try:
             return date.fromisoformat(text)

@@ -45,6 +45,7 @@ def _build(context: TaskContext) -> bool:
             for task in suite.build(experiment, workspace):
                 line = lines.add(task)
                 _write_input(context, line.index, experiment.suite, task)
+    # Checked after building: how many tasks there are, only the suite knows.
     if not lines.count:
         message = "the experiment has no task: every list under tasks must have at least one entry"
         raise BadInput(Problem(message, path=("tasks",)))

@@ -55,6 +55,7 @@ class TaskEnvironment:
 
 def _number(environ: Mapping[str, str], name: str, least: int = 0) -> int:
     text = environ[name]
+    # isascii: int() and isdigit() also accept digits of other scripts.
     if not (text.isascii() and text.isdigit() and int(text) >= least):
         raise ConfigurationError(f"{name} must be a whole number of at least {least}, got {text!r}")
     return int(text)

@@ -98,7 +98,7 @@ def digesting(context: TaskContext, work: Digesting, points: Sequence[Point]) ->
     stored and the iterator raises ResultsRefused.
     """
     count = worker_count(work, len(points))
-    if count == 1:
+    if count == 1:  # a process of its own would only cost memory
         yield _digests(context, points, work.with_context(context).answers)
         return
     with Workers(count, work, context.store.usage) as pool:
@@ -109,6 +109,7 @@ def _digests(
     context: TaskContext, points: Sequence[Point], answers: Callable[[Iterator[_Question]], Iterator[_Reply]]
 ) -> Iterator[Any]:
     reasons: dict[int, str] = {}
+    # Lazy: a question that is asked after the first bad result asks for verification only.
     questions = (_Question(point, only_check=bool(reasons)) for point in points)
     for reply in answers(questions):
         reasons.update(reply.refused)

@@ -43,6 +43,7 @@ def _newest_records(store: MeteredStore, indices: Iterable[int]) -> dict[int, tu
     """Index -> name and content of the newest error record of that runner task."""
     wanted = set(sorted(indices)[:_MAX_EXPLAINED])
     newest: dict[int, tuple[tuple[int, int], str]] = {}
+    # One listing instead of a guess per index: a task may have failed in any attempt and any of Batch's retries.
     for info in store.list(f"{ERRORS}{Stage.RUNNER}/") if wanted else ():
         place = _try_of(info.name)
         if place and place[1] in wanted:

@@ -51,6 +51,7 @@ def run(context: TaskContext) -> bool:
         quality = _quality(outputs)
         files = _publish(context, outputs)
     context.store.write(RUN_METADATA, run_metadata(context, experiment, facts, quality))
+    # Last: whoever finds complete.json must find everything else.
     _complete(context, files, quality)
     _log.info("published %d files in %s; quality: %s", len(files), context.orders.outputs, quality or "not checked")
     return True
@@ -95,6 +96,7 @@ def _sha256(path: Path) -> str:
 def _complete(context: TaskContext, files: dict[str, str], quality: str) -> None:
     """Mark the set as complete, then as the latest."""
     orders = context.orders
+    # latest.json after complete.json, so that it never names an incomplete set.
     mark = Complete(orders.run_id, orders.attempt, files, orders.missing, quality)
     context.store.write(complete_name(orders.outputs), to_json(mark))
     latest = {"folder": orders.outputs, "format": 1, "run_id": orders.run_id}

@@ -33,6 +33,7 @@ class Point:
 
 def points_of(lines: Iterable[TaskLine], missing: IndexSet) -> list[Point]:
     """The points in the order of their tasks, without ``missing`` tasks and points without any result."""
+    # Neighbours only: the builder orders tasks by location and point.
     grouped = groupby(lines, key=lambda line: (line.key.location, line.key.parameters))
     there = (tuple(line for line in same if line.index not in missing) for _, same in grouped)
     return [Point(found) for found in there if found]

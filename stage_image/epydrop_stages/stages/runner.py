@@ -20,6 +20,7 @@ def run(context: TaskContext) -> bool:
     orders, store, keys, index = context.orders, context.store, context.environment.keys, context.index
     target = result_name(orders.results, index)
     meta = context.meta(Stage.RUNNER, index)
+    # Batch may run a task again after its result was written, as when the VM is preempted while it shuts down.
     if not orders.overwrite and is_valid(store, target, meta, keys):
         _log.info("task %d already has a valid result", index)
         return False

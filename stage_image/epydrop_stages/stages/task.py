@@ -87,6 +87,7 @@ class _Try:
 
     @property
     def _index(self) -> int:
+        # Without orders only the position in the job is known.
         return self._context.index if self._context else self._environment.position
 
     @property

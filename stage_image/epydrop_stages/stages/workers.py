@@ -90,7 +90,7 @@ class _Worker:
         return number, pickle.loads(reply), usage  # noqa: S301 - from our own fork
 
     def _lost(self) -> WorkerLost:
-        self.process.join()
+        self.process.join()  # the exit code is known only then
         return WorkerLost(self.process.exitcode or 0, self.asked[0][1] if self.asked else "nothing")
 
 
@@ -152,7 +152,7 @@ class Workers:
             # the supervisor's death; it holds no lock.
             warnings.simplefilter("ignore", DeprecationWarning)
             process.start()
-        theirs.close()
+        theirs.close()  # the stage must not hold the worker's end, or it would not notice the worker's death
         return _Worker(process, ours)
 
     def _free(self) -> _Worker | None:
@@ -207,6 +207,7 @@ def _serve(pipe: Connection, others: Sequence[Connection], open_work: OpenWork, 
     work = _opened(open_work, usage)
     for question, fetched in reading_ahead(work.fetch, _questions_from(pipe)):
         try:
+            # Pickled here and not by the pipe, so that an answer that cannot be pickled is reported like any error.
             reply: bytes | Failure = pickle.dumps(work.answer(question, fetched))
         except Exception as error:  # noqa: BLE001 - sent to the stage, which raises it
             reply = Failure.of(error)

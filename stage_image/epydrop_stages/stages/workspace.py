@@ -76,7 +76,7 @@ def working_in(workspace: Path, suite: str) -> Iterator[None]:
         return
     with contextlib.chdir(workspace):
         sys.path.append(str(workspace))
-        importlib.invalidate_caches()
+        importlib.invalidate_caches()  # the import system caches listings of folders
         try:
             yield
         finally:

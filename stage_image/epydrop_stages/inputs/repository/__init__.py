@@ -67,7 +67,7 @@ def _pin(store: ObjectStore, source: Repository, git: Git) -> PinnedCommit:
     """Pin the commit that the ref means now, unless another builder has pinned one in the meantime."""
     pinned = PinnedCommit(source.repo, source.ref, resolve(git, source.ref, source.repo))
     try:
-        store.write(PINNED_COMMIT, to_json(pinned), if_generation=0)
+        store.write(PINNED_COMMIT, to_json(pinned), if_generation=0)  # only if it does not exist
     except PreconditionFailed:
         return from_json(PinnedCommit, store.read(PINNED_COMMIT), PINNED_COMMIT)
     return pinned

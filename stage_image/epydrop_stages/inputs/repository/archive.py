@@ -76,6 +76,7 @@ def unpack(store: ObjectStore, name: str, sha256: str, folder: Path) -> None:
         source = zstandard.ZstdDecompressor().stream_reader(stream, closefd=False)
         with tarfile.open(fileobj=source, mode="r|") as archive:
             links = _unpack_files(_bounded(archive, name), archive, folder)
+    # Links last: a file can then not be written through one.
     for link, target in links.items():
         (folder / link).symlink_to(target)
     _check_links(links, folder)
@@ -92,7 +93,7 @@ def _unpack_files(members: Iterator[tarfile.TarInfo], archive: tarfile.TarFile, 
             continue
         with cast("BinaryIO", archive.extractfile(member)) as source, path.open("wb") as target:
             shutil.copyfileobj(source, target)
-        path.chmod(member.mode & 0o755)
+        path.chmod(member.mode & 0o755)  # never setuid or writable by others
     return links
 
 
@@ -166,7 +167,7 @@ def _link_fault(name: str, target: str) -> str:
 
 def _add(archive: tarfile.TarFile, entry: _Entry, content: BinaryIO) -> None:
     """Add one file or link; its content is read from ``content``."""
-    member = tarfile.TarInfo(entry.name)
+    member = tarfile.TarInfo(entry.name)  # time 0 and owner 0 by default, so that the bytes depend on the commit alone
     member.mode = 0o755 if entry.mode == _PROGRAM else 0o644
     if entry.mode == _LINK:
         target = content.read(entry.size).decode("utf-8", "surrogateescape")

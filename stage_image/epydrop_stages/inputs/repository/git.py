@@ -66,15 +66,15 @@ class Remote:
 def config_of(remote: Remote) -> str:
     """Git's whole configuration. Below 1 kB/s for a minute a transfer is aborted; the task is then retried."""
     sections = [
-        "[credential]\n\thelper =",
-        "[core]\n\thooksPath = /dev/null\n\tfsmonitor = false",
+        "[credential]\n\thelper =",  # else git might use this machine's stored passwords
+        "[core]\n\thooksPath = /dev/null\n\tfsmonitor = false",  # both start programs
         "[init]\n\tdefaultBranch = main\n\ttemplateDir =",
         "[protocol]\n\tversion = 2\n\tallow = never",
         *(f'[protocol "{name}"]\n\tallow = always' for name in remote.protocols),
         "[http]\n\tlowSpeedLimit = 1000\n\tlowSpeedTime = 60",
         "[fetch]\n\trecurseSubmodules = false",
         "[submodule]\n\trecurse = false",
-        "[gc]\n\tauto = 0",
+        "[gc]\n\tauto = 0",  # no background process in a folder that is about to be deleted
         "[maintenance]\n\tauto = false",
     ]
     if remote.url.startswith("file://"):  # git refuses a folder of another user unless it is listed
@@ -129,7 +129,7 @@ class Git:
                 [self._git, *args],
                 check=False,
                 capture_output=True,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL,  # a question gets no answer instead of waiting for one
                 cwd=self._folder,
                 env=self._env,
                 timeout=60 * minutes,
@@ -151,7 +151,7 @@ class Git:
             try:
                 yield cast("BinaryIO", process.stdin), cast("BinaryIO", process.stdout)
             finally:
-                process.kill()
+                process.kill()  # cat-file --batch waits for more requests
 
 
 def _program(env: Mapping[str, str]) -> str:

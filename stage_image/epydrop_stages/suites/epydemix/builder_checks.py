@@ -74,7 +74,7 @@ def _read(experiment: Experiment, sources: Sources) -> Iterator[Problem]:
     except BadInput as error:
         yield from error.problems
         return
-    if sound:
+    if sound:  # the checks need valid dates and names
         yield from _mismatches(experiment, sources)
 
 
@@ -115,6 +115,7 @@ def _attempted(point: Point, trial: Trial[T]) -> tuple[T | None, list[Problem]]:
         return trial.run(), []
     except BadInput as error:
         return None, list(error.problems)
+    # What numpy and epydemix raise for unsuitable values. Anything else is a bug or a lack of memory, and is raised.
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         message = f"{trial.words} of {point.location} failed: {type(error).__name__}: {error}"
         return None, [Problem(message, path=trial.path)]

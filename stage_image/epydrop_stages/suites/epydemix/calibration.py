@@ -166,7 +166,7 @@ def sample(config: Config, run: Simulator, comparison: Comparison, seed: int) ->
         parameters={name: value for name, value in config.get("parameters", {}).items() if name not in priors},
         observed_data=comparison.data,
         distance_function=getattr(metrics, calibration.get("distance", "rmse")),
-        rng=seed,
+        rng=seed,  # as calibrate_from_config passes it, so that both draw the same numbers
     )
     strategy = calibration.get("strategy", "smc")
     options = {name: kind(calibration[name]) for name, kind in _OPTIONS[strategy].items() if name in calibration}

@@ -49,7 +49,8 @@ def _calibrate(work: Work, seed: int) -> Result:
 def _draws(work: Work, setting: Setting, fit: Fit, seed: int) -> Draws:
     """The particles of the projection; with ``data`` it continues where the accepted simulations end."""
     number = int((work.config.get("projection") or {}).get("generation", -1))
-    generation = None if number == -1 else number
+    generation = None if number == -1 else number  # epydemix's default: -1 is the last one
+    # Without data, a configuration is projected as epydemix does it: from the start, with the particle's parameters.
     replayed = len(setting.dates) if work.observed else 0
     return Draws(fit.particles(generation), fit.posterior(generation).weights, seed, replayed)
 

@@ -151,7 +151,7 @@ def _build(work: Work, folder: Path) -> EpiModel:
     if config["model"].get("type", "custom") not in SUPPORTED_MODELS:
         transitions, config["model"]["transitions"] = config["model"]["transitions"], []
     model = build_model_from_config(config, config_dir=folder)
-    model.set_population(copy.deepcopy(work.population))
+    model.set_population(copy.deepcopy(work.population))  # each model gets its own, which epydemix may modify
     for transition in transitions:
         params = _transition_params(transition, config["simulation"], work.population, folder)
         model.add_transition(transition["source"], transition["target"], kind=transition["kind"], params=params)

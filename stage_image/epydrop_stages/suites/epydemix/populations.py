@@ -30,7 +30,7 @@ class Populations:
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         if folder := environ.get("EPYDEMIX_DATA"):
-            source.EPYDEMIX_DATA_BASE_URL = folder
+            source.EPYDEMIX_DATA_BASE_URL = folder  # the loader has no argument for it
         self._loaded: dict[tuple[str, tuple[str, ...]], Population] = {}
 
     def of(self, config: Config, path: KeyPath = ("model", "population", "name")) -> Population | None:

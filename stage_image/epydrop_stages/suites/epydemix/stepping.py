@@ -85,9 +85,10 @@ class Stepper:
             moves[step] = moved = generator.multinomial(
                 leavers, chances[step]
             )  # shape (A, N, C); staying is one outcome
+            # Those who stay are drawn too, so everyone who could leave arrives somewhere and is then subtracted.
             states[step + 1] = state + np.add.reduce(moved, axis=0).T
             states[step + 1, self._sources] -= leavers
-        return states[1:].astype(float), self._by_transition(moves)
+        return states[1:].astype(float), self._by_transition(moves)  # floats, as epydemix returns
 
     def _known_chances(self, definitions: Mapping[str, Floats]) -> Floats:
         """Probabilities (T, A, N, C) of going from each compartment to any; 0 where they depend on the state."""

@@ -124,6 +124,7 @@ def set_at(config: Config, path: str, value: Any, varied_at: KeyPath = ("tasks",
         place = _step(place, part, path, varied_at)
     if not (may_be_new and isinstance(place, dict)):
         _step(place, last, path, varied_at)
+    # A copy: points share the experiment's values, and epydemix modifies its configuration.
     place[int(last) if isinstance(place, list) else last] = copy.deepcopy(value)
 
 

@@ -39,6 +39,7 @@ def uncovered_data(simulation: Section, observed: Observations) -> Iterator[tupl
     length = DAYS_OF[observed.period]
     start, last = pd.Timestamp(simulation["start_date"]), observed.dates[observed.fitted][0]
     first = last - np.timedelta64(length - 1, "D")
+    # A transition counts people during a day, so its first day must be simulated from its beginning.
     whole = start.ceil("D") if is_transition(observed.variable) else start.floor("D")
     if whole.to_datetime64() > first:
         days = f"{first}" if length == 1 else f"{first} to {last}"

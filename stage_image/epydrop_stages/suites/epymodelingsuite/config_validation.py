@@ -62,7 +62,7 @@ def validated(configuration: Configuration, folder: Path) -> Configs:
         problems = list(disagreements(configuration)) or list(_modelset_problems(configuration, configs))
         problems.extend(_output_problems(configuration, configs))
     if problems:
-        raise BadInput(*dict.fromkeys(problems))
+        raise BadInput(*dict.fromkeys(problems))  # without duplicates: union types report one value several times
     return configs
 
 

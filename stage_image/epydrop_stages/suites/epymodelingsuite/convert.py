@@ -44,6 +44,7 @@ def _calibrated(made: PackageResult) -> Iterator[Trajectories]:
     results = made.output.results
     target = made.observed.variable if made.observed else "data"
     selected = results.get_selected_trajectories()
+    # Without dates the fitted values cannot be placed in time.
     if len(selected) and "date" in selected[0]:
         values = np.stack([np.asarray(run["data"], dtype=float) for run in selected])
         weights = _normed(results.get_weights())

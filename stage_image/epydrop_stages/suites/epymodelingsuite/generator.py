@@ -49,7 +49,7 @@ class Generator:
             if len(self._ways) == 1:
                 reasons = "; ".join(f"{name}: {reason}" for name, reason in found.left_out.items())
                 raise EpydropError(f"the package could make no output ({reasons})")
-            self._ways = self._ways[1:]
+            self._ways = self._ways[1:]  # kept for the next results: they fail for the same reason
 
     def _as_given(self, output: Any, kind: str) -> Parts:  # noqa: ARG002 - all ways have the same signature
         return [("everything", self._config)]

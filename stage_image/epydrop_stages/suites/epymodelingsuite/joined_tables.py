@@ -53,6 +53,7 @@ class _Csv:
 
     def add(self, data: bytes) -> None:
         text = gzip.decompress(data) if data.startswith(_GZIP) else data
+        # Rows are copied as text: parsing would change how numbers are written.
         header, _, rows = text.decode().partition("\n")
         if header not in self._parts:
             path = self._path.with_name(f"{len(self._parts)}.{self._path.name}")

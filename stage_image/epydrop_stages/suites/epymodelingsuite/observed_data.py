@@ -99,6 +99,7 @@ class DataFile:
             rows[rows["value"] >= 0].sort_values("date").drop_duplicates("date", keep="last")
         )  # held-back rows may be unordered
         dates = kept["date"].to_numpy().astype("datetime64[D]")
+        # Only fitted dates are known to be free of gaps and duplicates.
         steps = np.diff(dates[kept["fitted"].to_numpy()]).astype(int)
         step = int(np.min(steps)) if len(steps) else DAYS_OF["week"]
         return Observations(

@@ -56,6 +56,7 @@ def _built(configuration: Configuration, configs: Configs) -> Sequence[Any]:
     except MemoryError:
         raise
     except Exception as error:
+        # A failed download, which the package wraps in an error of its own, is retried and not reported as bad input.
         if isinstance(error.__context__, URLError):
             raise RetryableError(f"the data of a population could not be downloaded: {error.__context__}") from error
         raise BadInput(failure(error, "its builder", configuration)) from error
