@@ -74,7 +74,7 @@ def report(
 
 
 def warnings(experiment: Experiment) -> list[str]:
-    """Epydemix's warnings and our own, without duplicates."""
+    """Warnings of epydemix and our own, without duplicates."""
     return warnings_of(experiment)
 
 
