@@ -201,7 +201,7 @@ def test_nothing_appears_when_a_value_cannot_be_written(store):
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "nonsense", '{"k": "short"}', '{"k": 12345678901234567890}'])
-def test_bad_signing_keys_are_a_matter_of_wiring(text):
+def test_bad_signing_keys_are_a_configuration_error(text):
     """The error names the variable and quotes no key."""
     with pytest.raises(ConfigurationError, match="EPYDROP_SIGNING_KEY"):
         SigningKeys.parse(text)

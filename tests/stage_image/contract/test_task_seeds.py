@@ -101,7 +101,7 @@ def test_a_point_sets_its_values_and_leaves_the_rest():
 
 
 @pytest.mark.parametrize("path", ["parameter.rate", "simulation.dt", "interventions.0.reduction", "model.type.x"])
-def test_a_path_that_leads_nowhere_is_refused(path):
+def test_a_path_that_does_not_exist_is_refused(path):
     """The path is quoted."""
     with pytest.raises(BadInput, match=path):
         list(points(experiment(grid=f"{{{path}: [1, 2]}}")))

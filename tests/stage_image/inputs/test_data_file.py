@@ -38,7 +38,7 @@ def changed(day, value):
 # -- what is taken -----------------------------------------------------------------------------
 
 
-def test_what_lies_after_the_window_is_held_back_and_what_lies_before_is_no_observation(tmp_path):
+def test_values_after_the_window_are_held_back_and_those_before_are_ignored(tmp_path):
     """Rows may stand in any order, and what is not yet reported may stand there empty."""
     rows = csv_of({"2026-02-28": "", "2026-01-03": "nonsense", **dict(reversed(WEEKS.items()))})
 
@@ -137,7 +137,7 @@ def test_a_location_with_two_names_in_the_file_is_not_guessed(tmp_path):
     assert found == "data: file: United_States_Massachusetts may be 'MA' and '25' in c.csv"
 
 
-def test_locations_that_lack_the_same_weeks_are_told_in_one_line(tmp_path):
+def test_locations_with_the_same_gap_share_one_problem(tmp_path):
     """A file that ends too early lacks them in all 52."""
     weeks = {day: value for day, value in WEEKS.items() if day not in {"2026-01-17", "2026-01-31"}}
     text = csv_of(weeks) + csv_of(weeks, "NY").partition("\n")[2] + csv_of(location="GA").partition("\n")[2]

@@ -112,7 +112,7 @@ def test_a_bare_repository_will_do(tmp_path, repository, take, history):
         ("f" * 40, f"has no commit {'f' * 40}"),
     ],
 )
-def test_a_ref_that_does_not_exist_is_told_with_those_that_do(take, history, ref, words):
+def test_an_unknown_ref_is_reported_with_the_known_ones(take, history, ref, words):
     """The message leads to source.ref in the dropped file."""
     with pytest.raises(BadInput) as caught:
         take(ref)
@@ -130,13 +130,13 @@ def test_a_branch_and_a_tag_of_one_name_are_not_guessed_between(take, repository
     assert take("refs/heads/round/2")[0].commit == history[1]
 
 
-def test_a_repository_without_a_commit_is_told(take, repository):
+def test_a_repository_without_a_commit_is_refused(take, repository):
     """There is nothing to run."""
     with pytest.raises(BadInput, match="has no commit yet"):
         take("HEAD")
 
 
-def test_a_folder_that_is_no_repository_is_told(take, tmp_path):
+def test_a_folder_that_is_not_a_repository_is_refused(take, tmp_path):
     """So is one that is not there."""
     for name in ("empty", "absent"):
         (tmp_path / "empty").mkdir(exist_ok=True)
@@ -283,7 +283,7 @@ def test_links_in_a_circle_do_no_harm(take, repository):
     assert files_in(take()[2]) == {"data.csv": "1"}
 
 
-def test_a_submodule_is_left_out_and_told(take, repository, caplog):
+def test_a_submodule_is_left_out_with_a_warning(take, repository, caplog):
     """It is another repository, which nobody asked for."""
     commit = repository.commit({"a.csv": "1"})
     repository.git("update-index", "--add", "--cacheinfo", f"160000,{commit},other")
@@ -296,7 +296,7 @@ def test_a_submodule_is_left_out_and_told(take, repository, caplog):
     assert "because they are submodules: other" in caplog.text
 
 
-def test_a_pointer_to_a_large_file_is_told(take, repository, caplog):
+def test_a_pointer_to_a_large_file_is_reported(take, repository, caplog):
     """Its content lies on another server; whoever needs it will miss it."""
     repository.commit({"big.csv": "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"})
 
@@ -400,14 +400,14 @@ def test_each_complaint_of_git_becomes_an_error_for_whoever_can_fix_it(complaint
         (Remote.of("https://else.org/o/n", "a-token"), "(GITHUB_PAT is sent to https://github.com and to no other"),
     ],
 )
-def test_a_repository_that_is_not_shown_is_told_with_the_way_out(remote, words):
+def test_a_refused_repository_is_reported_with_a_remedy(remote, words):
     """Private or absent: the server does not say which."""
     complaint = "fatal: could not read Username for 'https://...': terminal prompts disabled"
 
     assert words in str(translated(GitFailed(("ls-remote",), complaint, remote), "o/n", remote))
 
 
-def test_a_machine_without_git_is_wired_wrongly(tmp_path):
+def test_a_machine_without_git_is_a_configuration_error(tmp_path):
     """The image has it; a laptop may not."""
     with pytest.raises(ConfigurationError, match="git is not installed"):
         Git(tmp_path, Remote.of("o/n"), {"PATH": str(tmp_path)})

@@ -84,7 +84,7 @@ def test_only_github_gets_the_token(tmp_path, repo, gets_it):
     assert (env.get("GITHUB_PAT") == SECRET) is gets_it
 
 
-def test_the_token_stands_in_no_address_file_or_text():
+def test_the_token_is_in_no_address_file_or_text():
     """What is written, or printed by accident, does not hold it."""
     remote = Remote.of("owner/name", SECRET)
 
@@ -216,7 +216,7 @@ def test_the_token_opens_a_private_repository(tmp_path, served, caplog):
 
 
 @pytest.mark.parametrize(("token", "words"), [("", "needs a token"), (SECRET, "the token in GITHUB_PAT may not read")])
-def test_a_closed_door_is_told_apart(tmp_path, served, token, words):
+def test_a_refusal_says_whether_a_token_was_sent(tmp_path, served, token, words):
     """Without a token it is missing, with one it does not do; neither message holds it."""
     with serving(served, is_open=False) as server, pytest.raises(BadInput) as caught:
         check_out(Repository(repo="owner/name"), remote_at(server, token), FileObjectStore(tmp_path / "run"), tmp_path)

@@ -152,7 +152,7 @@ def test_all_missing_variables_are_named_together(tmp_path, capsys):
         ("EPYDROP_RUN_URL", "nonsense"),
     ],
 )
-def test_a_malformed_variable_is_a_matter_of_wiring(tmp_path, name, value):
+def test_a_malformed_variable_is_a_configuration_error(tmp_path, name, value):
     """Its task does not start."""
     run = StageRun.of(tmp_path / "run", SIR)
     run.order(Stage.BUILDER, IndexSet.below(1))
@@ -162,7 +162,7 @@ def test_a_malformed_variable_is_a_matter_of_wiring(tmp_path, name, value):
 
 
 @pytest.mark.parametrize("argv", [[], ["scorer"], ["runner", "builder"]])
-def test_an_unknown_stage_is_a_matter_of_wiring(argv):
+def test_an_unknown_stage_is_a_configuration_error(argv):
     """The command line is part of the wiring."""
     assert main(argv, {}) == ExitCode.WIRING
 
@@ -174,7 +174,7 @@ def test_without_orders_nothing_is_done(tmp_path):
     assert run.start(Stage.BUILDER) == ExitCode.WIRING
 
 
-def test_an_experiment_without_a_seed_is_a_matter_of_wiring(tmp_path):
+def test_an_experiment_without_a_seed_is_a_configuration_error(tmp_path):
     """Whoever starts a run writes the seed; no stage invents one."""
     run = StageRun.of(tmp_path / "run", SIR.replace("seed: 7", ""))
 
@@ -206,7 +206,7 @@ def refused(folder, text, **dropped):
     return run.error(Stage.BUILDER).message
 
 
-def test_all_problems_of_a_model_are_told_at_once(tmp_path):
+def test_all_problems_of_a_model_are_reported_at_once(tmp_path):
     """Those that epydemix finds, and those that it would pass over in silence."""
     text = SIR.replace("transmission_rate: 0.6", "transmision_rate: 0.6").replace(
         "  simulation:", "  intervention: []\n  simulation:"
@@ -287,7 +287,7 @@ def test_data_that_a_bundle_carries_is_found(tmp_path):
     assert run.compute() == [0, 0]
 
 
-def test_data_that_is_not_there_is_told(tmp_path):
+def test_a_missing_data_file_is_reported(tmp_path):
     """A lone experiment carries no data."""
     text = CALIBRATED.replace("[12, 15, 20, 26, 33, 41, 50, 60, 70, 80]", "data/cases.csv")
 

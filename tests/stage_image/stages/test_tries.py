@@ -44,7 +44,7 @@ def leave_error(store, index, *, attempt=1, kind="ValueError", fingerprint="aaa"
     store.write(error_name(Stage.RUNNER, attempt, index, retry), to_json(record))
 
 
-def test_every_try_is_told_failed_ones_too(store):
+def test_every_try_is_read_failed_ones_too(store):
     """Each retry by itself; a list of refused results is no try."""
     leave_telemetry(store, 0)
     leave_error(store, 1)

@@ -100,7 +100,7 @@ def test_answers_come_in_the_order_of_the_questions(count):
 
 
 @pytest.mark.parametrize("forks", [True, False])
-def test_workers_stand_in_the_folder_of_their_stage(forks, tmp_path, monkeypatch):
+def test_workers_work_in_the_folder_of_their_stage(forks, tmp_path, monkeypatch):
     """Where the files lie that results refer to; spawned ones, too, that begin elsewhere."""
     monkeypatch.setattr(workers_module, "_FORKS", forks)
     monkeypatch.chdir(tmp_path)
@@ -149,7 +149,7 @@ def test_work_that_cannot_begin_says_why(count):
         list(pool.answers([Slow(0, 0.0)] * 5))
 
 
-def test_what_workers_use_is_the_stages_own():
+def test_resources_of_workers_count_as_the_stages():
     """Bytes are summed, and their processor time counts once they have ended."""
     usage, before = Usage(), cpu_seconds()
 
@@ -215,7 +215,7 @@ def test_an_answer_that_cannot_travel_is_a_failure():
         (give_up, ExitCode.BUG, "ended with exit code 7"),
     ],
 )
-def test_a_worker_that_dies_is_told_and_nothing_hangs(how, code, words):
+def test_a_worker_that_dies_is_reported_and_nothing_hangs(how, code, words):
     """A kill counts as running out of memory: nobody else kills a worker and lets the stage live."""
     with pytest.raises(WorkerLost, match=words) as raised, workers() as pool:
         list(pool.answers([Slow(number, 0.0) for number in range(6)] + [Dies(how)] + [Slow(9, 0.0)] * 6))
@@ -223,7 +223,7 @@ def test_a_worker_that_dies_is_told_and_nothing_hangs(how, code, words):
     assert exit_code_of(raised.value) == code
 
 
-def test_a_worker_that_leaves_with_its_last_question_keeps_nobody_waiting():
+def test_a_worker_that_exits_with_its_last_question_ends_the_wait():
     """The thread that listens for the next one does not hold it."""
     with pytest.raises(WorkerLost, match="exit code 7"), workers(2) as pool:
         list(pool.answers([Slow(0, 0.0), Dies(give_up)]))

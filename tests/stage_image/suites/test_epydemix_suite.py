@@ -263,7 +263,7 @@ CLOSED = {"layer": "school", **SPAN, "reduction": 0.1}
         ({"calibration": {"strategy": "smc"}, "projection": {"n_simulations": 0}}, "n_simulations is 0"),
     ],
 )
-def test_what_would_fail_late_or_do_nothing_is_told_early(changes, expected):
+def test_settings_that_would_fail_late_or_have_no_effect_are_reported(changes, expected):
     """In the words of the file, not of whatever fails at last."""
     problems, _ = problems_and_warnings({**SOUND, **changes}, [])
 
@@ -333,6 +333,6 @@ def test_dates_are_compared_as_dates(start, end):
         {"population": "Island"},
     ],
 )
-def test_a_section_that_is_none_is_told_and_nothing_breaks(changes):
+def test_a_section_of_the_wrong_type_is_reported_without_a_crash(changes):
     """The builder must live to say it."""
     assert problems_and_warnings({**SOUND, **changes}, [])[0]

@@ -257,7 +257,7 @@ def test_a_figure_of_each_task_keeps_its_name_and_says_whose_it_is(tmp_path):
     assert single["fan.png"] == b"png"
 
 
-def test_missing_tasks_stand_in_their_places(tmp_path):
+def test_missing_tasks_have_their_rows_in_order(tmp_path):
     """With the reason; what failed inside of the others is counted."""
     lost = TaskLine(2, TaskKey("Place 2", {}, 0), 6)
 

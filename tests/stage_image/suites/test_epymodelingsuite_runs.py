@@ -184,7 +184,7 @@ def _yaml(text):
     return yaml.safe_load(text)
 
 
-def test_a_part_that_the_package_cannot_make_is_told_and_the_others_are_there(sampled):
+def test_a_part_that_the_package_cannot_make_is_reported_and_the_others_are_published(sampled):
     """Version 0.1.0 fails over the metadata of simulations."""
     findings = findings_on_the_package(sampled)
 
@@ -208,7 +208,7 @@ def test_a_calibration_without_a_hub_file_or_with_all_transitions_is_published(t
     assert findings_on_the_package(run) == []
 
 
-def test_samples_are_told_apart_by_their_values(sampled):
+def test_samples_are_identified_by_their_values(sampled):
     """Ordered by location; the same points for each of them."""
     lines = list(read_lines(sampled.store.read(f"{INPUTS}tasks.jsonl.zst")))
 
@@ -309,7 +309,7 @@ def test_a_repository_holds_configuration_data_and_code(tmp_path):
     assert set(table(run, "tasks")["location"]) == set(small.PLACES.values())
 
 
-def test_a_configuration_may_stand_in_the_experiment(tmp_path):
+def test_a_configuration_may_be_inline_in_the_experiment(tmp_path):
     """All three parts; only the data come along."""
     parts = {"basemodel": small.BASEMODEL, "modelset": small.CALIBRATION, "output": small.OUTPUT}
     inline = "".join(f"  {part}:\n{_indented(text)}" for part, text in parts.items())
@@ -494,7 +494,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("changes", WRONG)
-def test_what_is_wrong_is_told_before_anything_is_spent(tmp_path, changes):
+def test_mistakes_are_reported_by_the_builder_with_their_line(tmp_path, changes):
     """With the file and the line, by the builder."""
     texts, (file, line, words) = WRONG[changes]
 
@@ -503,7 +503,7 @@ def test_what_is_wrong_is_told_before_anything_is_spent(tmp_path, changes):
     assert [problem for problem in found if problem[:2] == (file, line) and words in problem[2]], found
 
 
-def test_an_unknown_population_is_told(tmp_path, monkeypatch):
+def test_an_unknown_population_is_reported(tmp_path, monkeypatch):
     """The code is right, and the data have no such place."""
     texts = changed("modelset", "US-NY]", "US-TX]") | {"admissions": small.admissions({"US-MA": "", "US-TX": ""})}
     texts |= {"output": "output:\n  posteriors: true\n"}

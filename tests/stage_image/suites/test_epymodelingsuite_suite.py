@@ -69,7 +69,7 @@ def test_a_pandas_that_the_package_does_not_know_is_named(monkeypatch):
     assert "'pandas<3'" in str(caught.value)
 
 
-def test_a_package_that_cannot_be_imported_is_told_with_all_versions(monkeypatch):
+def test_a_package_that_cannot_be_imported_is_reported_with_all_versions(monkeypatch):
     """As when it and epydemix disagree."""
     installed(monkeypatch, epymodelingsuite="0.9", pandas="2.3.3", epydemix="9.0")
     monkeypatch.setattr(package, "_MODULES", ("no_such_module",))
@@ -81,7 +81,7 @@ def test_a_package_that_cannot_be_imported_is_told_with_all_versions(monkeypatch
     assert "epydemix 9.0" in str(caught.value)
 
 
-def test_no_module_of_the_suite_stands_in_for_a_function_of_it():
+def test_no_module_of_the_suite_replaces_a_function_of_it():
     """A module called like a function would replace it as soon as it is imported."""
     for module in pkgutil.iter_modules(epymodelingsuite.__path__):
         importlib.import_module(f"{epymodelingsuite.__name__}.{module.name}")
@@ -105,7 +105,7 @@ def test_no_module_of_the_suite_stands_in_for_a_function_of_it():
         ({"exp_id": "flu"}, None),
     ],
 )
-def test_files_are_told_apart_by_their_structure(document, kind):
+def test_the_kind_of_a_file_follows_from_its_structure(document, kind):
     """Their names mean nothing."""
     assert kind_of(document) == kind
 
@@ -163,7 +163,7 @@ def test_a_modelset_may_be_absent(tmp_path):
         ({**CONFIG, "e/x.csv": ""}, "config: {modelset: e}\n", "there is no modelset file in the folder 'e'"),
     ],
 )
-def test_a_configuration_that_is_not_to_be_found_is_told(tmp_path, texts, config, words):
+def test_a_missing_or_ambiguous_configuration_is_reported(tmp_path, texts, config, words):
     """What is missing, what is there twice, and where it was looked for."""
     with pytest.raises(BadInput) as caught:
         found_in(tmp_path, texts, config)
@@ -277,7 +277,7 @@ def test_observations_after_the_window_are_held_back(tmp_path):
         (small.admissions().replace("US-MA,2024-11-16", "US-VT,2024-11-16"), "has no row of US-MA on 2024-11-16"),
     ],
 )
-def test_data_that_would_be_compared_wrongly_are_told(tmp_path, text, words):
+def test_data_that_would_be_compared_wrongly_are_refused(tmp_path, text, words):
     """At the line of the modelset that names the file."""
     with pytest.raises(BadInput) as caught:
         observed(tmp_path, text)
@@ -311,7 +311,7 @@ class Outer(BaseModel):
     by_name: dict[str, Inner] = {}
 
 
-def test_keys_that_nothing_reads_are_found_wherever_they_stand():
+def test_unknown_keys_are_found_at_every_depth():
     """In lists and mappings too; names that people choose are no keys."""
     document = {
         "known": 1,
