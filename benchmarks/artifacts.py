@@ -21,7 +21,7 @@ from epydrop.formats.names import Stage
 from epydrop.stores import open_store
 from epydrop_stages.artifacts.signatures import SigningKeys
 from epydrop_stages.artifacts.signed_files import Meta, read_artifact, write_artifact
-from epydrop_stages.stages.bundles import take_bundle
+from epydrop_stages.stages.bundles import unpack_and_store_bundle
 from epydrop_stages.suites import epydemix
 from epydrop_workstation.packing import pack
 
@@ -38,7 +38,7 @@ def result_of(name: str, *settings: str) -> object:
         store = open_store(workspace.as_uri() + "/")
         file, data = pack(EXAMPLES / name / "experiment.yaml")
         store.write(f"dropped/{file}", data)
-        take_bundle(store, workspace)
+        unpack_and_store_bundle(store, workspace)
         experiment = read_experiment((EXAMPLES / name / "experiment.yaml").read_bytes(), file, name, settings)
         (task,) = islice(epydemix.build(experiment, workspace), 1)
         return epydemix.run(task)

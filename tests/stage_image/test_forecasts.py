@@ -15,7 +15,7 @@ from support.weekly import CASES, WEEKS, csv_of, run_of, weekly
 from epydrop.experiment import read_experiment
 from epydrop_stages.inputs.observations import by_period
 from epydrop_stages.suites.epydemix import warnings
-from epydrop_stages.suites.epydemix.run import run_work
+from epydrop_stages.suites.epydemix.compute import run_work
 from epydrop_stages.suites.epydemix.sources import Sources
 from epydrop_stages.suites.epydemix.tasks import points
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from epydrop_stages.contract.description import Columns
 from epydrop_stages.contract.suite import Output, Task, TaskKey
 
+NEEDS_FILES = True
+
 
 def build(experiment, workspace):
     key = TaskKey("here", {}, 0)

@@ -10,6 +10,7 @@ from epydrop.errors import BadInput, Problem, RetryableError
 from epydrop_stages.contract.description import Columns
 from epydrop_stages.contract.suite import Finished, Output, Task, TaskKey
 
+NEEDS_FILES = False
 ACTIONS = ("nothing", "raise", "out_of_memory", "wrapped_out_of_memory", "bad_input", "try_again")
 
 

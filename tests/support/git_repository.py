@@ -18,6 +18,25 @@ _ENV = {
     "GIT_COMMITTER_DATE": "2026-11-22T12:00:00Z",
 }
 
+# An experiment whose observations are in its repository.
+WITH_SOURCE = """
+exp_id: sir
+seed: 7
+source: {{repo: "{url}", ref: {ref}}}
+model:
+  model: {{type: SIR}}
+  population: {{size: 500}}
+  simulation: {{start_date: "2026-01-01", end_date: "2026-01-10"}}
+  initial_conditions: {{Susceptible: 490, Infected: 10}}
+  calibration:
+    observed_data: data/cases.csv
+    observed_column: cases
+    num_particles: 4
+    num_generations: 1
+    priors: {{transmission_rate: {{distribution: uniform, low: 0.2, high: 1.0}}}}
+"""
+CASES = "cases\n" + "\n".join(map(str, (12, 15, 20, 26, 33, 41, 50, 60, 70, 80))) + "\n"
+
 
 @dataclass
 class GitRepository:

@@ -1,1 +1,1 @@
-"""Signed files: written, verified, counted."""
+"""Signed files: written, verified, metered."""

@@ -1,4 +1,4 @@
-"""The sha256 of what is read from a store or written to it, piece by piece."""
+"""SHA-256 digests of objects and streams, computed in constant memory."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ _CHUNK = 1 << 20
 
 
 def sha256_of(store: ObjectStore, name: str) -> str:
-    """The digest of an object in hex. Raises NotFound."""
+    """SHA-256 of an object, in hex. Raises NotFound."""
     with store.open_read(name) as stream:
         return sha256_of_stream(stream)
 
 
 def sha256_of_stream(stream: BinaryIO) -> str:
-    """The digest of all that is left in a stream."""
+    """SHA-256 of the rest of a stream, in hex."""
     digest = hashlib.sha256()
     while part := stream.read(_CHUNK):
         digest.update(part)
     return digest.hexdigest()
 
 
-class Hashed(io.RawIOBase):
-    """Passes bytes on, and takes them into ``digest``."""
+class HashingWriter(io.RawIOBase):
+    """A writable stream that passes bytes on to ``target`` and adds them to ``digest``."""
 
     def __init__(self, target: BinaryIO) -> None:
         self._target = target
         self.digest = hashlib.sha256()
 
     def writable(self) -> bool:
-        """Yes."""
+        """Always true; required by ``io``."""
         return True
 
     def write(self, data: Any) -> int:
-        """Passes them on."""
+        """Pass the bytes on; returns their number."""
         self._target.write(data)
         self.digest.update(data)
         return len(data)

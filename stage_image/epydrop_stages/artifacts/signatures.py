@@ -1,4 +1,4 @@
-"""The signed frame at the end of an artifact, and the keys that sign: bytes only, no streams, no stores."""
+"""The signed frame at the end of an artifact, and the signing keys. Works on bytes; knows no streams or stores."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from epydrop.errors import ConfigurationError, IntegrityError
 
 FORMAT = 1
 
-_FRAME_MAGIC = 0x184D2A5E  # one of zstd's sixteen magic numbers for frames that a reader skips (RFC 8878, 3.1.2)
+_FRAME_MAGIC = 0x184D2A5E  # one of the sixteen magic numbers of zstd's skippable frames (RFC 8878, 3.1.2)
 _END_MARK = b"EPYDROP1"
 _PREFIX = struct.Struct("<II")
 _SUFFIX = struct.Struct("<I8s")
 _MAC_BYTES = 32
 _AROUND = _PREFIX.size + _MAC_BYTES + _SUFFIX.size
-_MIN_KEY = 16
+_MIN_KEY = 16  # characters
 
 MIN_FRAME = _AROUND
-MAX_FRAME = 64 << 10
+MAX_FRAME = 64 << 10  # bytes; a header has a few hundred
 
 
 @dataclass(frozen=True)
 class Header:
-    """What stands in the frame. ``compressed`` counts the bytes before it."""
+    """The fields of the frame. ``compressed`` is the number of bytes before the frame."""
 
     key_id: str
     kind: str
@@ -39,11 +39,14 @@ class Header:
     format: int = FORMAT
 
     def to_bytes(self) -> bytes:
-        """The one way to write this header."""
+        """Canonical JSON; a header in any other spelling is refused."""
         return json.dumps(asdict(self), sort_keys=True, separators=(",", ":")).encode()
 
     def mac_with(self, mac: hmac.HMAC) -> bytes:
-        """The signature, when ``mac`` has taken in the compressed bytes; ``mac`` is used up."""
+        """The signature, given a ``mac`` over the compressed bytes; consumes ``mac``.
+
+        Every field goes in with its length before it, so that no two headers give the same input to the HMAC.
+        """
         for key, value in sorted(asdict(self).items()):
             for text in (key, str(value)):
                 data = text.encode()
@@ -53,13 +56,13 @@ class Header:
 
 @dataclass(frozen=True, repr=False)
 class SigningKeys:
-    """Keys by id, oldest first: the last one signs, all of them verify."""
+    """Keys by id, oldest first. The newest signs; all verify, so that keys can rotate during a run."""
 
     by_id: Mapping[str, bytes]
 
     @classmethod
     def parse(cls, text: str) -> SigningKeys:
-        """From the JSON object {key id: key text}. Raises ConfigurationError, which never quotes a key."""
+        """Parse the JSON object {key id: key text}. Raises ConfigurationError, which never quotes a key."""
         try:
             document = json.loads(text)
         except ValueError:
@@ -84,30 +87,30 @@ class SigningKeys:
 
     @property
     def newest(self) -> str:
-        """The id of the key that signs."""
+        """Id of the key that signs."""
         return self.ids[-1]
 
     def start(self, key_id: str) -> hmac.HMAC:
-        """A fresh HMAC-SHA256 under this key."""
+        """A new HMAC-SHA256 under this key."""
         return hmac.new(self.by_id[key_id], digestmod="sha256")
 
 
 def to_frame(header: Header, mac: hmac.HMAC) -> bytes:
-    """The frame that follows the compressed bytes, which ``mac`` has taken in."""
+    """The frame to write after the compressed bytes; ``mac`` has been updated with those bytes."""
     text = header.to_bytes()
     payload = text + header.mac_with(mac) + _SUFFIX.pack(len(text), _END_MARK)
     return _PREFIX.pack(_FRAME_MAGIC, len(payload)) + payload
 
 
 def parse_frame(tail: bytes, name: str) -> tuple[Header, bytes, int]:
-    """Header, signature and size of the frame that ``tail`` ends with. Raises IntegrityError when there is none."""
+    """Header, signature and size of the frame at the end of ``tail``. Raises IntegrityError if there is none."""
     length, mark = _SUFFIX.unpack_from(tail, len(tail) - _SUFFIX.size)
     size = length + _AROUND
     if mark != _END_MARK or size > len(tail):
         raise IntegrityError(f"{name} is truncated or altered: it does not end in a signed frame")
     frame = tail[-size:]
     if _PREFIX.unpack_from(frame) != (_FRAME_MAGIC, size - _PREFIX.size):
-        raise IntegrityError(f"{name} is altered: its frame does not begin as it should")
+        raise IntegrityError(f"{name} is altered: its frame does not begin with the magic number and length")
     text = frame[_PREFIX.size :][:length]
     mac = frame[_PREFIX.size + length :][:_MAC_BYTES]
     return _parse_header(text, name), mac, size
@@ -119,11 +122,12 @@ def _parse_header(text: bytes, name: str) -> Header:
     except (ValueError, RecursionError) as error:
         raise IntegrityError(f"{name} is altered: its header is not JSON") from error
     found = document.get("format") if isinstance(document, dict) else None
+    # First, because a newer format may have other fields. Not isinstance: True is an int too.
     if type(found) is int and found > FORMAT:
         raise IntegrityError(f"{name} has the newer format {found}; this version of epydrop reads format {FORMAT}")
     if not isinstance(document, dict) or document.keys() != {field.name for field in fields(Header)}:
-        raise IntegrityError(f"{name} is altered: its header lacks fields, or has too many")
+        raise IntegrityError(f"{name} is altered: its header does not have the expected fields")
     header = Header(**document)
     if type(header.compressed) is not int or header.compressed < 0 or header.to_bytes() != text:
-        raise IntegrityError(f"{name} is altered: its header is not written as it should be")
+        raise IntegrityError(f"{name} is altered: its header is not canonical JSON")
     return header

@@ -1,12 +1,13 @@
-"""Artifacts: dill, compressed with zstd, signed in a trailing skippable frame.
+"""Artifacts: values pickled with dill, compressed with zstd and signed in a trailing skippable frame.
 
-The frame comes last, so that a value is written in one pass; other tools (``zstd -d``) skip it. Its layout,
-integers little endian::
+The frame comes last so that a value can be written in one pass; other tools (``zstd -d``) skip it. Its layout, with
+little-endian integers and lengths in bytes::
 
     magic 0x184D2A5E (4) | length of the rest (4) | header, JSON (n) | HMAC-SHA256 (32) | n (4) | b"EPYDROP1" (8)
 
-The HMAC covers the compressed bytes and then every field of the header, each with its length before it. A reader
-says what it expects, and all of it is checked before a single byte is decompressed, let alone unpickled.
+The HMAC covers the compressed bytes and then every field of the header, each preceded by its length. A reader states
+which artifact it expects. Signature and expectation are checked before anything is decompressed or unpickled, because
+unpickling runs code.
 """
 
 from __future__ import annotations
@@ -27,22 +28,22 @@ from epydrop.formats.names import Stage
 from epydrop.stores.port import ObjectStore
 from epydrop_stages.artifacts.signatures import MAX_FRAME, MIN_FRAME, Header, SigningKeys, parse_frame, to_frame
 
-MAX_DECOMPRESSED = 8 << 30  # bytes; a bound, so that a small file cannot fill the memory
+MAX_DECOMPRESSED = 8 << 30  # bytes; a bound, because a few KiB of zstd can expand to any size
 
 _CHUNK = 1 << 20
-_LEVEL = 3
+_LEVEL = 3  # zstd's default: higher levels cost more time than the transfer saves
 
 
 class Source(Protocol):
-    """Where artifacts are read: a store, or what was fetched from one."""
+    """Where artifacts are read from: a store, or objects prefetched from one."""
 
     def open_read(self, name: str) -> AbstractContextManager[BinaryIO]:
-        """The object as a seekable stream. Raises NotFound."""
+        """The object as a seekable binary stream. Raises NotFound."""
 
 
 @dataclass(frozen=True)
 class Meta:
-    """Which artifact this is: what a writer states and a reader expects."""
+    """The identity of an artifact: stated by the writer, expected by the reader."""
 
     kind: str
     run_id: str
@@ -53,10 +54,11 @@ class Meta:
 def write_artifact(
     store: ObjectStore, name: str, value: object, meta: Meta, keys: SigningKeys, *, image: str = ""
 ) -> None:
-    """Stores the value, signed with the newest key, in one pass; the object appears whole or not at all."""
+    """Store the value, signed with the newest key, in one pass. The object appears whole or not at all."""
     key_id = keys.newest
     with store.open_write(name) as raw:
         signed = _Signed(raw, keys.start(key_id))
+        # The checksum lets other tools (zstd -t) check the file without the key.
         compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
         with compressor.stream_writer(cast("BinaryIO", signed), closefd=False) as compressed:
             dill.dump(value, compressed)
@@ -76,7 +78,11 @@ def write_artifact(
 def read_artifact(
     source: Source, name: str, expected: Meta, keys: SigningKeys, *, max_bytes: int = MAX_DECOMPRESSED
 ) -> Any:
-    """The value of an artifact that is what it is expected to be. Raises NotFound, and IntegrityError with the reason."""
+    """Verify an artifact and return its value.
+
+    Raises NotFound, or IntegrityError with the reason: the bytes are not genuine, the artifact is another one than
+    expected, it decompresses to more than ``max_bytes``, or this version of the code cannot unpickle it.
+    """
     with source.open_read(name) as stream:
         header = _verify(stream, name, expected, keys)
         stream.seek(0)
@@ -84,17 +90,14 @@ def read_artifact(
         plain = zstandard.ZstdDecompressor().stream_reader(part, read_across_frames=True, closefd=False)
         try:
             return dill.load(io.BufferedReader(_Bounded(plain, max_bytes, name), _CHUNK))  # noqa: S301 - signed by us, as was just verified
-        except (MemoryError, IntegrityError):
+        except (MemoryError, IntegrityError):  # the first has an exit code of its own, the second is from _Bounded
             raise
         except Exception as error:
-            raise IntegrityError(
-                f"{name} is signed, but Python {platform.python_version()} cannot read what Python {header.python} "
-                f"wrote: {type(error).__name__}: {error}"
-            ) from error
+            raise IntegrityError(_unreadable(name, header, error)) from error
 
 
 def is_valid(source: Source, name: str, expected: Meta, keys: SigningKeys) -> bool:
-    """Whether the artifact exists and verifies; nothing of it is decompressed."""
+    """Whether the artifact exists and verifies, without decompressing it."""
     try:
         check_artifact(source, name, expected, keys)
     except (NotFound, IntegrityError):
@@ -103,13 +106,21 @@ def is_valid(source: Source, name: str, expected: Meta, keys: SigningKeys) -> bo
 
 
 def check_artifact(source: Source, name: str, expected: Meta, keys: SigningKeys) -> None:
-    """As ``read_artifact``, without reading the value."""
+    """As ``read_artifact``, but without decompressing or unpickling the value."""
     with source.open_read(name) as stream:
         _verify(stream, name, expected, keys)
 
 
+def _unreadable(name: str, header: Header, error: Exception) -> str:
+    """The message for a genuine artifact that does not unpickle, as after an update that moved a class."""
+    return (
+        f"{name} was written by another version of epydrop or of a package that it uses; run the experiment again "
+        f"({type(error).__name__}: {error}; written with Python {header.python}, read with {platform.python_version()})"
+    )
+
+
 def _verify(stream: BinaryIO, name: str, expected: Meta, keys: SigningKeys) -> Header:
-    """Checks frame, expectations and signature in one pass over the bytes, in constant memory."""
+    """Check frame, signature and identity in one pass over the bytes, in constant memory. Raises IntegrityError."""
     size = stream.seek(0, os.SEEK_END)
     if size < MIN_FRAME:
         raise IntegrityError(f"{name} has {size} bytes: it is truncated, or was never an artifact")
@@ -118,7 +129,7 @@ def _verify(stream: BinaryIO, name: str, expected: Meta, keys: SigningKeys) -> H
     header, mac, frame_size = parse_frame(_read_exactly(stream, tail_size, name), name)
     if header.compressed + frame_size != size:
         raise IntegrityError(
-            f"{name} is truncated or altered: it has {size} bytes, its frame speaks of {header.compressed + frame_size}"
+            f"{name} is truncated or altered: it has {size} bytes, its frame says {header.compressed + frame_size}"
         )
     if header.key_id not in keys:
         raise IntegrityError(f"{name} is signed with the unknown key {header.key_id!r}; known are {keys.ids}")
@@ -127,12 +138,12 @@ def _verify(stream: BinaryIO, name: str, expected: Meta, keys: SigningKeys) -> H
     _feed(running, stream, header.compressed, name)
     if not hmac.compare_digest(header.mac_with(running), mac):
         raise IntegrityError(f"{name} is altered: its signature does not fit its bytes")
-    _expect(header, expected, name)
+    _expect(header, expected, name)  # after the signature: before that, the header may be anybody's
     return header
 
 
 def _expect(header: Header, expected: Meta, name: str) -> None:
-    """Raises IntegrityError when a genuine artifact lies in the wrong place."""
+    """Raises IntegrityError if a genuine artifact is not the expected one."""
     for what, found, wanted in (
         ("kind", header.kind, expected.kind),
         ("run", header.run_id, expected.run_id),
@@ -162,7 +173,7 @@ def _feed(mac: hmac.HMAC, stream: BinaryIO, size: int, name: str) -> None:
 
 
 class _Signed(io.RawIOBase):
-    """Passes bytes on, and takes them into the signature."""
+    """A writable stream that passes bytes on to ``target`` and adds them to the signature."""
 
     def __init__(self, target: BinaryIO, mac: hmac.HMAC) -> None:
         self._target = target
@@ -180,7 +191,7 @@ class _Signed(io.RawIOBase):
 
 
 class _First(io.RawIOBase):
-    """The first bytes of a stream: what was signed, without the frame behind it."""
+    """The first ``size`` bytes of a stream: the compressed value without the frame after it."""
 
     def __init__(self, source: BinaryIO, size: int) -> None:
         self._source = source
@@ -196,7 +207,7 @@ class _First(io.RawIOBase):
 
 
 class _Bounded(io.RawIOBase):
-    """Decompressed bytes, up to a bound."""
+    """Decompressed bytes; raises IntegrityError beyond ``max_bytes``."""
 
     def __init__(self, source: BinaryIO, max_bytes: int, name: str) -> None:
         self._source = source

@@ -1,4 +1,4 @@
-"""What a stage uses: bytes to and from the store, processor seconds, memory; its workers' counted in."""
+"""Resources that a stage uses, its workers included: bytes read and written, processor time, memory."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from dataclasses import dataclass, replace
 
 @dataclass
 class Usage:
-    """Bytes that were read and written, and the memory (MiB) that workers had beside what they share with the stage."""
+    """Bytes read and written, and the memory in MiB that workers used beyond what they share with the stage."""
 
     bytes_in: int = 0
     bytes_out: int = 0
     workers_mib: float = 0.0
 
     def take(self) -> Usage:
-        """What has gathered; from here on it counts from nothing."""
+        """Return the counts so far and reset them to zero."""
         taken = replace(self)
         self.bytes_in, self.bytes_out, self.workers_mib = 0, 0, 0.0
         return taken
 
     @property
     def peak_memory_mib(self) -> float:
-        """The largest resident size of this process so far, and what its workers added to it."""
+        """Peak resident memory of this process in MiB, plus that of its workers."""
         return own_peak_mib() + self.workers_mib
 
 
 def cpu_seconds() -> float:
-    """Processor time of this process and of its children that have ended."""
+    """User and system time of this process and of its children that have ended."""
     spent = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(each.ru_utime + each.ru_stime for each in spent)
 
 
 def own_peak_mib() -> float:
-    """The largest resident size of this process so far; the kernel counts KiB on Linux and bytes on macOS."""
+    """Peak resident memory of this process in MiB; getrusage(2) counts KiB on Linux and bytes on macOS."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1 << 20) if sys.platform == "darwin" else peak / (1 << 10)

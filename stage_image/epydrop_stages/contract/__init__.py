@@ -1,1 +1,1 @@
-"""What a suite is, and what it returns."""
+"""What a suite is and what it returns. Imports no other room of ``epydrop_stages``."""

@@ -1,6 +1,6 @@
-"""What a suite tells of its models: all that tables, quality checks and report need to know beyond the numbers.
+"""What a suite says about its models: everything that tables, quality checks and report need besides the numbers.
 
-The suites fill these in; nothing here knows one of them.
+Suites fill these in; nothing here depends on a particular suite.
 """
 
 from __future__ import annotations
@@ -13,31 +13,35 @@ from epydrop_stages.contract.results import Floats
 
 
 class Prior(Protocol):
-    """A distribution, as scipy's frozen ones are."""
+    """A one-dimensional distribution with the interface of scipy's frozen distributions.
+
+    ``x`` and ``q`` are scalars or arrays; every method returns values of the same shape.
+    """
 
     def pdf(self, x: Any) -> Any:
-        """The density at these places."""
+        """Probability density at ``x``."""
 
     def cdf(self, x: Any) -> Any:
-        """The probability below these places."""
+        """Probability of a value of at most ``x``."""
 
     def ppf(self, q: Any) -> Any:
-        """The quantiles of these levels."""
+        """Quantiles at the levels ``q``, each between 0 and 1."""
 
     def support(self) -> tuple[float, float]:
-        """The least and the largest value; either may be infinite."""
+        """Smallest and largest possible value; either may be infinite."""
 
     def var(self) -> Any:
-        """The variance; it may be infinite or nan."""
+        """Variance; may be infinite or nan."""
 
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of the tables that differ from experiment to experiment, known before any result is read.
+    """Those table columns that depend on the experiment. They are known before any result is read.
 
-    A suite with ``own_tables`` needs none of them; only quality and report are common then.
-    ``parameters`` maps the dotted path of each varied parameter to 'number' or 'text' (then its values are written as
-    JSON); ``variables`` are those of the trajectories, ``priors`` the calibrated parameters of any point.
+    ``parameters`` maps the dotted path of each varied parameter to 'number' or 'text' (text values are written as
+    JSON). ``variables`` are the variables of the trajectories, ``priors`` the parameters that any point calibrates.
+    A suite with ``own_tables`` writes tables of its own and needs none of these columns; it shares only the quality
+    checks and the report.
     """
 
     parameters: Mapping[str, str] = field(default_factory=dict)
@@ -50,10 +54,13 @@ class Columns:
 class Description:
     """The model of one point.
 
-    ``compartments``: the variables that add up to the population on every day; ``infectious``: those that count the
-    infectious; ``infections``: those that count new infections a day. ``derived``: what follows from the parameters,
-    such as R0: one number, or one for each particle of the pooled posterior. ``names``: variable -> what people call
-    it. ``words``: the model in half a sentence; ``document``: the whole of it, for people to read.
+    ``words``: the model in half a sentence; ``document``: its full configuration as text, for the report.
+    ``compartments``: variables that add up to the population on every day; ``infectious``: variables that count
+    infectious people; ``infections``: variables that count new infections per day.
+    ``priors``: calibrated parameter -> its prior.
+    ``derived``: quantities that follow from the parameters, such as R0: one number, or shape (particles,), one value
+    for each particle of the pooled posterior.
+    ``units``: parameter or derived quantity -> unit; ``names``: variable -> name to show.
     """
 
     words: str = ""
@@ -67,5 +74,5 @@ class Description:
     names: Mapping[str, str] = field(default_factory=dict)
 
     def name_of(self, variable: str) -> str:
-        """What people call a variable: ``I_to_H_total`` is ``I to H`` unless the suite knows better."""
+        """Name of a variable in the report: ``I_to_H_total`` is ``I to H`` unless ``names`` has another."""
         return self.names.get(variable) or variable.removesuffix("_total").replace("_", " ")

@@ -1,4 +1,7 @@
-"""What a task of the ``epydemix`` suite returns: arrays with plain names, nothing of epydemix's own classes."""
+"""The result of a task as numpy arrays: the common form in which every suite hands its numbers to ``outputs``.
+
+Plain arrays and names only, no class of a modelling package: a stored result stays readable when the package changes.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,11 @@ Days = npt.NDArray[np.datetime64]
 
 @dataclass(frozen=True)
 class Observations:
-    """What was counted of ``variable`` at one location.
+    """Observed counts of ``variable`` at one location.
 
-    ``dates`` and ``values`` have the shape (k,): people in the ``period`` ('day' or 'week') that ends with that date.
-    ``fitted`` (k,) tells what the calibration saw; the rest was held back, and scores the forecast.
+    ``dates`` and ``values``: shape (k,); ``values`` are people in the ``period`` ('day' or 'week') that ends on that
+    date. ``fitted``: shape (k,), True for the observations that the calibration used; the others are held back and
+    score the forecast.
     """
 
     variable: str
@@ -29,11 +33,11 @@ class Observations:
 
 @dataclass(frozen=True)
 class Trajectories:
-    """Simulations of one kind ('simulation', 'calibration' or 'projection'); ``scenario`` tells projections apart.
+    """Simulations of one kind: 'simulation', 'calibration' or 'projection'; ``scenario`` names a projection.
 
-    ``dates`` has shape (days,), each array of ``variables`` (simulations, days) in people, ``weights``
-    (simulations,) with sum 1. ``earlier``: transition -> shape (simulations,), the people who made it before the first
-    date, where simulations begin at dates of their own.
+    ``dates``: shape (days,). ``variables``: each of shape (simulations, days), in people. ``weights``: shape
+    (simulations,), sum 1. ``earlier``: transition -> shape (simulations,), the people who made it before the first
+    date; given only where simulations start on dates of their own.
     """
 
     kind: str
@@ -46,7 +50,10 @@ class Trajectories:
 
 @dataclass(frozen=True)
 class Posterior:
-    """The accepted particles. ``values``: parameter -> shape (particles,); ``weights`` have sum 1."""
+    """The accepted particles. ``values``: parameter -> shape (particles,), as are ``weights`` and ``distances``.
+
+    Weights sum to 1; distances are in the unit of the calibration's distance function.
+    """
 
     values: Mapping[str, Floats]
     weights: Floats
@@ -55,10 +62,13 @@ class Posterior:
 
 @dataclass(frozen=True)
 class Result:
-    """All that one task computed."""
+    """Everything that one task computed. ``population`` in people.
+
+    ``contacts``: spectral radius of the contact matrix before interventions; 1 in a population without age groups.
+    """
 
     trajectories: tuple[Trajectories, ...]
     population: float
-    contacts: float  # the spectral radius of the contact matrix, before interventions; 1 in a population without one
+    contacts: float
     posterior: Posterior | None = None
     observed: Observations | None = None

@@ -1,6 +1,7 @@
-"""What a suite is: a few functions in one module, found by the experiment's ``suite``.
+"""The interface between the stages and a suite: a module with a few functions, chosen by the experiment's ``suite``.
 
-The stages know only this file; one suite's module imports the modelling package it stands for.
+The stages know suites only through this file and ``suites.registry``; only a suite's own folder imports the modelling
+package behind it.
 """
 
 from __future__ import annotations
@@ -23,20 +24,24 @@ from epydrop_stages.contract.tries import Tries
 
 @dataclass(frozen=True)
 class TaskKey:
-    """What makes a task this task; its seed follows from it and from the experiment's alone."""
+    """The identity of a task. Its seed depends on this key and the experiment's seed, on nothing else."""
 
     location: str
     parameters: Mapping[str, Any]  # dotted path in the model -> value
     chain: int
 
     def digest(self) -> str:
-        """32 hex digits: 128 bits of SHA-256 over the key written as canonical JSON."""
+        """32 hex digits: the first 128 bits of SHA-256 over the key as canonical JSON (sorted keys, no spaces)."""
         document = {"location": self.location, "parameters": dict(self.parameters), "chain": self.chain}
         text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def seed(self, experiment_seed: int) -> int:
-        """The task's seed, below 2**32: adding a location, a point or a chain changes no other task's."""
+        """The task's seed, 0 <= seed < 2**32, the range that epydemix accepts.
+
+        ``SeedSequence`` with the key's digest as spawn key: streams of different keys are independent (NumPy, "Parallel
+        random number generation"), and adding a location, point or chain changes the seed of no other task.
+        """
         digest = self.digest()
         words = tuple(int(digest[start : start + 8], 16) for start in range(0, 32, 8))
         return int(np.random.SeedSequence(experiment_seed, spawn_key=words).generate_state(1)[0])
@@ -44,7 +49,7 @@ class TaskKey:
 
 @dataclass(frozen=True)
 class Task:
-    """One unit of work. ``work`` is the suite's own business: all that ``run`` needs, so that it needs no files."""
+    """One unit of work. ``work`` holds everything that the suite's ``run`` needs; only the suite looks inside."""
 
     key: TaskKey
     seed: int
@@ -53,14 +58,14 @@ class Task:
 
 @dataclass(frozen=True)
 class TaskLine:
-    """What one task is, without its work: a line of tasks.jsonl."""
+    """A task without its work: one line of tasks.jsonl."""
 
     index: int
     key: TaskKey
     seed: int
 
     def to_json(self) -> bytes:
-        """One line of JSON."""
+        """One line of JSON, with its line end."""
         document = {
             "index": self.index,
             "location": self.key.location,
@@ -73,7 +78,7 @@ class TaskLine:
 
     @classmethod
     def from_json(cls, line: str) -> TaskLine:
-        """What ``to_json`` wrote."""
+        """Parse a line written by ``to_json``."""
         document = json.loads(line)
         key = TaskKey(document["location"], document["parameters"], document["chain"])
         return cls(document["index"], key, document["seed"])
@@ -81,7 +86,7 @@ class TaskLine:
 
 @dataclass(frozen=True)
 class Finished:
-    """A task and what ``run`` returned for it."""
+    """A task and what the suite's ``run`` returned for it."""
 
     task: TaskLine
     result: Any
@@ -89,7 +94,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class Output:
-    """A file to publish; ``path`` lies in the workspace."""
+    """A file to publish under ``name``; ``path`` is in the workspace."""
 
     name: str
     path: Path
@@ -97,22 +102,23 @@ class Output:
 
 @dataclass(frozen=True)
 class Gap:
-    """Tasks without a result that failed alike. ``cause`` is one of the core's, ``words`` what one of them said."""
+    """Tasks without a result that failed alike: same cause and fingerprint. ``words``: the error of one of them."""
 
     cause: str
     words: str
     tasks: IndexSet
     fingerprint: str = ""
-    record: str = ""  # the error record of one of them, below the run
+    record: str = ""  # object name of one of their error records
 
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What the output stage knows of the run.
+    """What the output stage knows about the run.
 
-    ``locations``: each planned location with its number of tasks. ``missing``: the tasks without a result, each with
-    the reason; ``gaps``: the same, grouped. ``columns``: what the suite says of the tables. ``drawn``: the tasks of
-    the points that get pictures, small ones if there are many. ``reproduce``: the commands that give the same numbers.
+    ``tasks``: number of tasks. ``locations``: planned location -> its number of tasks. ``missing``: tasks without a
+    result, each with the reason; ``gaps``: the same, grouped. ``totals``: seconds, MiB and record counts over all
+    tries. ``columns``: from the suite. ``drawn``: tasks of the points that get figures; ``draws_small``: whether these
+    are small ones. ``reproduce``: shell commands that give the same numbers.
     """
 
     run_id: str
@@ -134,38 +140,45 @@ class RunFacts:
 
 
 class Suite(Protocol):
-    """The modelling code behind an experiment. Every iterator is lazy: one task, one result, one output at a time."""
+    """The modelling code behind an experiment: a module with this attribute and these functions.
+
+    Every iterator is lazy: one task, one digest, one output at a time, so memory does not grow with the number of
+    tasks. Importing the module must work without the modelling package installed if that package is optional.
+    """
+
+    NEEDS_FILES: bool
+    """Whether every function is called in a folder with the files of the repository and the bundle, at every stage."""
 
     def build(self, experiment: Experiment, workspace: Path) -> Iterator[Task]:
-        """The tasks, ordered by location; ``workspace`` holds a bundle's files. Raises BadInput with every problem."""
+        """The tasks by location; ``workspace`` holds the experiment's files. Raises BadInput with all problems."""
 
     def run(self, task: Task) -> Any:
-        """The result of one task: the same bytes for the same task. Raises BadInput if the task cannot be run."""
+        """The result of one task, the same for the same task. Raises BadInput if the input cannot be computed."""
 
     def columns(self, experiment: Experiment) -> Columns:
-        """The columns of the tables, before any result is read; ``facts.columns`` then has them."""
+        """The columns of the tables, before any result is read; later passed as ``facts.columns``."""
 
     def digest(self, results: Sequence[Finished], experiment: Experiment, facts: RunFacts, workspace: Path) -> Any:
-        """All that ``report`` needs of the results of one point (same location and parameters, every chain).
+        """What ``report`` needs from the results of one point (same location and parameters, every chain).
 
-        Called in a worker process, so that points are digested side by side. What it returns must pickle and be
-        small: rows and pictures go into files in ``workspace``, which is the one that ``report`` sees.
+        Called in a worker process, several points at a time. The return value must pickle and be small: rows and
+        figures go into files in ``workspace``, the folder that ``report`` gets.
         """
 
     def report(
         self, digests: Iterable[Any], experiment: Experiment, facts: RunFacts, workspace: Path
     ) -> Iterator[Output]:
-        """Tables, plots and a report, written into ``workspace``; ``digests`` come in the order of the tasks."""
+        """Write tables, figures and report into ``workspace``; ``digests`` come in the order of the tasks."""
 
     def warnings(self, experiment: Experiment) -> list[str]:
-        """What is allowed, but perhaps not meant; for the log, the report and the metadata."""
+        """Settings that are allowed but probably unintended, one sentence each; for log, report and metadata."""
 
     def versions(self) -> dict[str, str]:
-        """What the suite computes with: package -> version."""
+        """Packages that determine the numbers: package -> version."""
 
 
 def seed_of(experiment: Experiment) -> int:
-    """The seed of a resolved experiment, which always has one. Raises ConfigurationError otherwise."""
+    """The seed of a resolved experiment. Raises ConfigurationError if there is none: a stage never invents one."""
     if experiment.seed is None:
-        raise ConfigurationError("the resolved experiment has no seed; whoever starts a run writes one into it")
+        raise ConfigurationError("the resolved experiment has no seed; it must be written when the run is started")
     return experiment.seed

@@ -1,4 +1,4 @@
-"""The tries of all tasks: when, how long, how much."""
+"""The tries of all tasks: when each ran, how long, and how much memory it used. A try is one execution of one task."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """One try of one task. ``started`` in seconds since 1970, ``wall`` and ``cpu`` in seconds."""
+    """One try of one task. ``started`` in seconds since 1970 (UTC), ``wall`` and ``cpu`` in seconds, memory in MiB.
+
+    ``skipped``: a valid result existed already, so nothing was computed.
+    """
 
     stage: str
     attempt: int
@@ -23,12 +26,12 @@ class Try:
 
 @dataclass(frozen=True)
 class Tries:
-    """The tries that were read, in the order of their names, and how many records there are."""
+    """The tries that were read, ordered by the name of their record, and ``found``, the number of records."""
 
     read: Sequence[Try] = ()
     found: int = 0
 
     @property
     def are_capped(self) -> bool:
-        """Whether there are more than were read; those read lie evenly among all."""
+        """Whether only an evenly spaced sample of the records was read."""
         return len(self.read) < self.found

@@ -1,1 +1,1 @@
-"""What comes in besides artifacts: data files, observations, repositories."""
+"""Inputs besides artifacts: data files, observations, repositories, and where a problem is in the experiment file."""

@@ -1,4 +1,4 @@
-"""Simulations in the terms of what was observed: summed or sampled over the periods of the data."""
+"""Daily simulations converted to the periods of the data: sums over days or weeks, or values at their end."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ import numpy.typing as npt
 
 from epydrop_stages.contract.results import Days, Floats, Observations
 
-DAYS_OF = {"day": 1, "week": 7}
+DAYS_OF = {"day": 1, "week": 7}  # length of a period in days
 
 
 @dataclass(frozen=True)
 class Periods:
-    """Which days of a simulation make up the periods of the data: found once, for any number of simulations.
+    """The periods of the data within the simulated days; computed once, applied to any number of simulations.
 
-    ``dates`` (m,) are their last days, ``ends`` (m,) the positions of these among the days simulated.
+    ``dates``: shape (m,), the last day of each period. ``ends``: shape (m,), index of that day among the simulated
+    days. ``length`` in days. ``summed``: whether a value is the sum over its period (transitions) or the value on the
+    last day (compartments).
     """
 
     dates: Days
@@ -26,7 +28,7 @@ class Periods:
 
     @classmethod
     def of(cls, observed: Observations, days: Days) -> Periods:
-        """All periods that lie wholly within the ``days`` simulated, in step with the dates observed."""
+        """All periods that lie completely within ``days``, aligned with the observed dates."""
         length = DAYS_OF[observed.period]
         days = days.astype("datetime64[D]")
         phase = (days - observed.dates[0].astype("datetime64[D]")).astype(int) % length
@@ -35,15 +37,12 @@ class Periods:
         return cls(days[ends], ends, length, is_transition(observed.variable))
 
     def at(self, dates: Days) -> Periods:
-        """Only those that end on these dates."""
+        """The periods that end on one of these dates."""
         kept = np.isin(self.dates, dates.astype("datetime64[D]"))
         return replace(self, dates=self.dates[kept], ends=self.ends[kept])
 
     def values(self, daily: Floats) -> Floats:
-        """Daily values (..., days) as values of the periods (..., m).
-
-        A transition is summed over its period, a compartment counts at the period's end.
-        """
+        """Convert daily values of shape (..., days) to values of the periods, shape (..., m)."""
         if not self.summed or self.length == 1:
             return daily[..., self.ends]
         before = np.zeros((*daily.shape[:-1], 1))
@@ -52,14 +51,14 @@ class Periods:
 
 
 def is_transition(variable: str) -> bool:
-    """Whether a variable counts people who move, rather than people who are somewhere."""
+    """Whether a variable counts people moving between compartments, as in ``S_to_I``, rather than people in one."""
     return "_to_" in variable
 
 
 def by_period(observed: Observations, dates: Days, values: Floats) -> tuple[Days, Floats]:
-    """Daily ``values`` (simulations, days) of the observed variable in the periods of the data.
+    """Convert daily ``values`` (simulations, days) of the observed variable to the periods of the data.
 
-    Returns the last days (m,) of all whole periods within ``dates`` and the values (simulations, m).
+    Returns the last day (m,) of every whole period within ``dates``, and the values (simulations, m).
     """
     periods = Periods.of(observed, dates)
     return periods.dates, periods.values(values)

@@ -1,6 +1,6 @@
-"""The rows of a data file as observations: dates in order, counts that count, and no gap in what is fitted.
+"""Parses the rows of a data file into observations: dates in order, counts of people, no gap in the fitting window.
 
-Observations before the fitting window play no part; those after it are kept, and held back from the calibration.
+Observations before the fitting window are ignored; those after it are kept but held back from the calibration.
 """
 
 from __future__ import annotations
@@ -14,32 +14,32 @@ import numpy as np
 from epydrop.errors import BadInput, Problem
 from epydrop.experiment.sections import Data
 from epydrop_stages.contract.results import Observations
-from epydrop_stages.inputs.data_file import FILE, Row, listed, names_in_file, read_rows
+from epydrop_stages.inputs.data_file import Row, listed, names_in_file, read_rows
 from epydrop_stages.inputs.observations import DAYS_OF
 
-_NOT_REPORTED = {"", "na", "nan", "null", "none"}
-_MOST_ROWS = 20  # problems with single rows; who sees so many will look at the file
+_NOT_REPORTED = {"", "na", "nan", "null", "none"}  # spellings of a missing value in R, pandas and spreadsheets
+_MAX_PROBLEMS = 20  # after so many bad rows it is the file that needs attention
 
 
 def read_observations(
     data: Data, populations: Sequence[str], variable: str, workspace: Path
 ) -> dict[str, Observations]:
-    """What was observed of each population. Raises BadInput with every problem of the file, rows by their number."""
+    """Observations of each population. Raises BadInput with all problems of the file, each with its row number."""
     rows = read_rows(data, workspace)
     names = names_in_file(data, populations, list(rows))
     found = {population: _Series(data, name) for population, name in names.items()}
     for series in found.values():
         series.read(rows[series.name])
     problems = [problem for series in found.values() for problem in series.problems]
-    if not problems:  # a row that cannot be read would look like a gap
-        problems.extend(_holes(data, list(found.values())))
+    if not problems:  # an unreadable row would be reported as a gap too
+        problems.extend(_gaps(data, list(found.values())))
     if problems:
-        raise BadInput(*_first(problems))
+        raise BadInput(*first_problems(problems))
     return {population: series.observations(variable) for population, series in found.items()}
 
 
 class _Series:
-    """One location: ``values`` from the fitting window on, and ``problems`` with the rows that cannot be read."""
+    """The data of one location: ``values`` from the start of the fitting window on, and ``problems`` of rows."""
 
     def __init__(self, data: Data, name: str) -> None:
         self.name = name
@@ -51,22 +51,22 @@ class _Series:
         self._rows: dict[date, int] = {}
 
     def read(self, rows: Sequence[Row]) -> None:
-        """Takes in all rows, in whatever order they stand."""
+        """Parse all rows, which may be in any order."""
         dated = sorted((day, row.number, row) for row in rows if (day := self._date(row)))
         self.span = (dated[0][0], dated[-1][0]) if dated else ()
         for day, number, row in dated:
             if day < self._window.start_date:
                 continue
             if day in self._rows:
-                message = f"{day} stands in row {self._rows[day]} already"
+                message = f"{day} is in row {self._rows[day]} already"
                 self._problem(number, message, "keep one version of the data")
             elif (value := self._count(row, day)) is not None:
                 self.values[day] = value
-            self._rows.setdefault(day, number)
+            self._rows.setdefault(day, number)  # dates without a value count for duplicates and intervals too
         self._check_steps()
 
     def lacking(self) -> str:
-        """When the fitting window has no observation, in words; nothing when there is no gap."""
+        """The dates in the fitting window without an observation, as text; empty if there is no gap."""
         window, step = self._window, timedelta(DAYS_OF[self._data.period])
         first = next(iter(self.values), None)
         if first is None or first > window.end_date:
@@ -79,7 +79,7 @@ class _Series:
         return f"on {listed(missing)}" if missing else ""
 
     def observations(self, variable: str) -> Observations:
-        """All of them, those after the window as held back."""
+        """The observations; ``fitted`` is False for those after the fitting window."""
         return Observations(
             variable,
             self._data.period,
@@ -89,6 +89,7 @@ class _Series:
         )
 
     def _date(self, row: Row) -> date | None:
+        # Spreadsheets and databases export dates with a time of midnight.
         text = row.date[:10] if row.date[10:11] in {" ", "T"} else row.date
         try:
             return date.fromisoformat(text)
@@ -97,45 +98,47 @@ class _Series:
             return None
 
     def _count(self, row: Row, day: date) -> float | None:
-        """The number of people; None when none was reported, which only what is held back may be."""
+        """Number of people; None if not reported, which is an error within the fitting window."""
         if row.value.lower() in _NOT_REPORTED:
             if day <= self._window.end_date:
-                self._problem(row.number, f"there is no value on {day}, and that is in the fitting window")
+                self._problem(row.number, f"there is no value on {day}, which is in the fitting window")
             return None
         try:
             value = float(row.value)
         except ValueError:
             value = -1.0
-        if value < 0 or not value.is_integer():  # infinity and nan are no integers
+        if value < 0 or not value.is_integer():  # is_integer() is False for inf and nan too
             self._problem(row.number, f"expected a number of people, 0, 1, 2 and so on, got {row.value!r}")
             return None
         return value
 
     def _check_steps(self) -> None:
-        """Weekly dates are whole weeks apart; the first one that is not, is told."""
+        """Report the first date that is not a whole number of periods after the earliest one."""
         length, first = DAYS_OF[self._data.period], min(self._rows, default=None)
         for day, number in self._rows.items():
             if first and (day - first).days % length:
-                message = f"{day} is no whole number of weeks after {first}, as the dates of weekly data are"
-                self._problem(number, message, "daily counts have data.period: day")
+                message = f"{day} is not a whole number of weeks after {first}, which weekly data must be"
+                self._problem(number, message, "for daily counts set data.period: day")
                 return
 
     def _problem(self, number: int, message: str, hint: str = "") -> None:
-        self.problems.append(Problem(f"data: file: {self._data.file}, row {number}: {message}", FILE, hint=hint))
+        text = f"data: file: {self._data.file}, row {number}: {message}"
+        self.problems.append(Problem(text, hint=hint, path=("data", "file")))
 
 
-def _holes(data: Data, every: Sequence[_Series]) -> Iterator[Problem]:
-    """What the fitting window lacks: one problem for all locations that lack the same."""
+def _gaps(data: Data, every: Sequence[_Series]) -> Iterator[Problem]:
+    """Gaps in the fitting window: one problem for all locations with the same gap."""
     lacking: dict[str, list[str]] = {}
     for series in every:
         if when := series.lacking():
             lacking.setdefault(when, []).append(series.name)
     for when, names in lacking.items():
         of = f" of {listed(names)}" if any(names) else ""
-        yield Problem(f"data: fitting_window: {data.file} has no observation{of} {when}", FILE)
+        message = f"data: fitting_window: {data.file} has no observation{of} {when}"
+        yield Problem(message, path=("data", "fitting_window"))
 
 
-def _first(problems: Sequence[Problem]) -> list[Problem]:
-    """As many as a person wants to see."""
-    more = len(problems) - _MOST_ROWS
-    return [*problems[:_MOST_ROWS], *([Problem(f"and {more} more problems like these")] if more > 0 else [])]
+def first_problems(problems: Sequence[Problem]) -> list[Problem]:
+    """The first problems, and how many more there are."""
+    more = len(problems) - _MAX_PROBLEMS
+    return [*problems[:_MAX_PROBLEMS], *([Problem(f"and {more} more problems like these")] if more > 0 else [])]

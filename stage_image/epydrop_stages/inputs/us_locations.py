@@ -1,8 +1,8 @@
-"""The United States, its states, the District of Columbia and Puerto Rico: their names, codes and populations.
+"""The United States, its states, the District of Columbia and Puerto Rico: names, codes and populations.
 
-Codes: FIPS 5-2 and the postal abbreviations, as the Census Bureau lists them (ANSI codes for states); ISO 3166-2 is
-"US-" and the postal abbreviation. People: Census Bureau, Vintage 2024 estimates for 1 July 2024 (NST-EST2024), which
-are the sizes that the FluSight hub of 2025-26 computes rates with (its auxiliary-data/locations.csv).
+Sources: codes are FIPS 5-2 and the postal abbreviations (Census Bureau, "ANSI codes for states"); an ISO 3166-2 code
+is "US-" and the postal abbreviation. Populations are the Census Bureau's Vintage 2024 estimates for 1 July 2024
+(NST-EST2024), the ones from which the FluSight hub of 2025-26 computes rates (its auxiliary-data/locations.csv).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class UsLocation:
-    """One of them; ``people`` on 1 July 2024."""
+    """One location; ``people`` is its population on 1 July 2024."""
 
     fips: str
     postal: str
@@ -21,8 +21,8 @@ class UsLocation:
     people: int
 
     def names(self) -> Iterator[str]:
-        """Every name that a file or an experiment may have for it, the least ambiguous first."""
-        words = self.name.replace(" ", "_")  # as in epydemix-data
+        """Every name that a data file or an experiment may use for it, the least ambiguous first."""
+        words = self.name.replace(" ", "_")  # the spelling of epydemix-data
         yield words if self.postal in {"US", "PR"} else f"United_States_{words}"
         if self.postal != "US":
             yield f"US-{self.postal}"
@@ -85,10 +85,10 @@ US_LOCATIONS = (
     UsLocation("72", "PR", "Puerto Rico", 3_203_295),
 )
 
-_AMBIGUOUS = "Georgia"  # in epydemix-data this is the country
+_AMBIGUOUS = "Georgia"  # in epydemix-data this is the country; the state is United_States_Georgia
 _BY_NAME = {name: one for one in US_LOCATIONS for name in one.names() if name != _AMBIGUOUS}
 
 
 def us_location(name: str) -> UsLocation | None:
-    """The location of that name, FIPS, postal or ISO code, or of that population of epydemix-data."""
+    """The location with that name, FIPS, postal or ISO code, or population name of epydemix-data; None if unknown."""
     return _BY_NAME.get(name)

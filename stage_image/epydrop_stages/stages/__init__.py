@@ -1,1 +1,1 @@
-"""The three programs: builder, runner, output."""
+"""The three stages and the programs around them: environment, files, workers, records."""

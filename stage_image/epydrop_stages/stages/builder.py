@@ -1,4 +1,4 @@
-"""The builder: gathers the experiment's files, lets the suite make the tasks, and writes the manifest last."""
+"""The builder: collects the experiment's files, lets the suite make the tasks, and writes the manifest last."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from pathlib import Path
 import zstandard
 
 from epydrop import __version__
-from epydrop.errors import BadInput
+from epydrop.errors import BadInput, Problem
 from epydrop.formats.names import MAX_TASKS, Stage, input_name, manifest_name, tasks_name
 from epydrop.formats.serialization import to_json
 from epydrop.formats.stage_records import Manifest
 from epydrop_stages.artifacts.signed_files import write_artifact
 from epydrop_stages.contract.suite import Suite, Task, TaskLine
-from epydrop_stages.inputs.problem_locations import with_places
+from epydrop_stages.inputs.problem_locations import locate_problems
 from epydrop_stages.stages.context import TaskContext
-from epydrop_stages.stages.workspace import Taken, fill, working_in
+from epydrop_stages.stages.workspace import Sources, fill, working_in
 from epydrop_stages.suites.registry import suite_named
 
 _log = logging.getLogger("epydrop.stages.builder")
 
 
 def run(context: TaskContext) -> bool:
-    """Makes inputs, task list and manifest. Raises BadInput with every problem, each with its place in the file."""
+    """Write inputs, task list and manifest. Raises BadInput with all problems and their lines in the dropped file."""
     try:
         return _build(context)
     except BadInput as error:
-        raise with_places(error, context.store) from error
+        raise locate_problems(error, context.store) from error
 
 
 def _build(context: TaskContext) -> bool:
@@ -39,34 +39,37 @@ def _build(context: TaskContext) -> bool:
     suite = suite_named(experiment.suite)
     with tempfile.TemporaryDirectory() as folder:
         workspace = Path(folder)
-        taken = fill(context, experiment, workspace)
+        sources = fill(context, experiment, workspace)
         lines = _Lines()
         with working_in(workspace, experiment.suite):
             for task in suite.build(experiment, workspace):
                 line = lines.add(task)
                 _write_input(context, line.index, experiment.suite, task)
+    # Checked after building: how many tasks there are, only the suite knows.
     if not lines.count:
-        raise BadInput("the experiment has no task: every list under tasks must have at least one entry")
-    _finish(context, lines, suite, taken)
+        message = "the experiment has no task: every list under tasks must have at least one entry"
+        raise BadInput(Problem(message, path=("tasks",)))
+    _finish(context, lines, suite, sources)
     _log.info("built %d tasks", lines.count)
     return True
 
 
 def _write_input(context: TaskContext, index: int, suite: str, task: Task) -> None:
     if index >= MAX_TASKS:
-        raise BadInput(f"the experiment has more than {MAX_TASKS} tasks, the most that one Batch job takes")
+        message = f"the experiment has more than {MAX_TASKS} tasks, the limit of a Batch job"
+        raise BadInput(Problem(message, path=("tasks",)))
     write_artifact(
         context.store,
         input_name(context.orders.inputs, index),
         (suite, task),
         context.meta(Stage.BUILDER, index),
-        context.told.keys,
+        context.environment.keys,
         image=context.orders.resources.image,
     )
 
 
 class _Lines:
-    """The task list: one line of JSON a task, and the range of each location."""
+    """The task list: one line of JSON per task, and the index range of each location."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -74,7 +77,7 @@ class _Lines:
         self._text: list[bytes] = []
 
     def add(self, task: Task) -> TaskLine:
-        """Notes the next task. Raises ValueError if the suite does not order its tasks by location."""
+        """Append the next task. Raises ValueError if the suite's tasks are not ordered by location."""
         line = TaskLine(self.count, task.key, task.seed)
         location = task.key.location
         start, stop = self.locations.get(location, (line.index, line.index))
@@ -86,12 +89,12 @@ class _Lines:
         return line
 
     def compressed(self) -> bytes:
-        """The file of all lines."""
+        """All lines, compressed with zstd."""
         return zstandard.ZstdCompressor(level=9).compress(b"".join(self._text))
 
 
-def _finish(context: TaskContext, lines: _Lines, suite: Suite, taken: Taken) -> None:
-    """Writes the task list, then the manifest, whose presence says that all the rest is there."""
+def _finish(context: TaskContext, lines: _Lines, suite: Suite, sources: Sources) -> None:
+    """Write the task list, then the manifest: its existence means that everything else exists."""
     folder = context.orders.inputs
     tasks = lines.compressed()
     context.store.write(tasks_name(folder), tasks)
@@ -99,18 +102,18 @@ def _finish(context: TaskContext, lines: _Lines, suite: Suite, taken: Taken) -> 
         run_id=context.orders.run_id,
         tasks=lines.count,
         locations=lines.locations,
-        digests={tasks_name(folder): hashlib.sha256(tasks).hexdigest(), **taken.digests},
+        digests={tasks_name(folder): hashlib.sha256(tasks).hexdigest(), **sources.digests},
         versions={
             "python": platform.python_version(),
             "epydrop": __version__,
             **suite.versions(),
-            **taken.commits,
+            **sources.commits,
         },
     )
     context.store.write(manifest_name(folder), to_json(manifest))
 
 
 def read_lines(data: bytes) -> Iterator[TaskLine]:
-    """The tasks of a task list, in the order of their indices."""
+    """Parse a compressed task list: its tasks by index."""
     text = zstandard.ZstdDecompressor().stream_reader(data).read()
     return (TaskLine.from_json(line) for line in text.decode().splitlines())

@@ -1,4 +1,4 @@
-"""Lays what a bundle carries into a folder, over what is there; a bundle can never write outside of it."""
+"""Unpacks a dropped bundle into a folder, replacing what is there; nothing is ever written outside of the folder."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from epydrop_stages.artifacts.checksums import sha256_of
 _CHUNK = 1 << 20
 
 
-def take_bundle(store: ObjectStore, workspace: Path) -> dict[str, str]:
-    """Lays a dropped bundle's members into the workspace, and into ``inputs/`` for people to see.
+def unpack_and_store_bundle(store: ObjectStore, workspace: Path) -> dict[str, str]:
+    """Unpack a dropped bundle into the workspace, and into the run's ``inputs/`` for people to look at.
 
-    Returns the bundle's sha256 under its name; nothing when a lone YAML was dropped. Raises BadInput if the bundle
-    breaks a rule or is damaged.
+    Returns object -> SHA-256 in hex; empty if a single YAML file was dropped. Raises BadInput if the bundle breaks a
+    rule or is damaged.
     """
     digests = {}
     for bundle in _bundles(store):
         digests[bundle] = sha256_of(store, bundle)
-        for name, path in _laid(store, bundle, workspace):
+        for name, path in _unpacked(store, bundle, workspace):
             with path.open("rb") as file, store.open_write(INPUTS + name) as target:
                 shutil.copyfileobj(file, target, _CHUNK)
     return digests
 
 
-def lay_bundle(store: ObjectStore, workspace: Path, digests: Mapping[str, str]) -> None:
-    """Lays the same members into another workspace. Raises IntegrityError if it is not the bundle with that sha256."""
+def unpack_bundle(store: ObjectStore, workspace: Path, digests: Mapping[str, str]) -> None:
+    """Unpack the bundle into another workspace. Raises IntegrityError if its SHA-256 is not the one in ``digests``."""
     for bundle in _bundles(store):
         if digests.get(bundle) != sha256_of(store, bundle):
-            raise IntegrityError(f"{bundle} is not the bundle that the manifest speaks of")
-        for _ in _laid(store, bundle, workspace):
+            raise IntegrityError(f"{bundle} is not the bundle listed in the manifest")
+        for _ in _unpacked(store, bundle, workspace):
             pass
 
 
@@ -43,19 +43,19 @@ def _bundles(store: ObjectStore) -> list[str]:
     return [info.name for info in store.list(DROPPED) if info.name.endswith(".zip")]
 
 
-def _laid(store: ObjectStore, bundle: str, workspace: Path) -> Iterator[tuple[str, Path]]:
-    """Each member's name and its path in the workspace, once it is there."""
+def _unpacked(store: ObjectStore, bundle: str, workspace: Path) -> Iterator[tuple[str, Path]]:
+    """Write each member into the workspace; yields its name and path."""
     with store.open_read(bundle) as stream:
         for name, member in members(stream, bundle.removeprefix(DROPPED)):
             path = workspace / name
-            _make_way(path, workspace)
+            _clear(path, workspace)
             with path.open("wb") as file:
                 shutil.copyfileobj(member, file, _CHUNK)
             yield name, path
 
 
-def _make_way(path: Path, workspace: Path) -> None:
-    """Folders for the path; what a repository has in their place, or in its own, goes, and no link is followed."""
+def _clear(path: Path, workspace: Path) -> None:
+    """Create the folders of the path and remove what the repository has in its place, without following links."""
     for parent in reversed(path.relative_to(workspace).parents[:-1]):
         folder = workspace / parent
         if folder.is_symlink() or folder.is_file():

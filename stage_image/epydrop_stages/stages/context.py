@@ -1,4 +1,4 @@
-"""What a stage process is told, and what every stage needs: environment, orders, store and keys."""
+"""The inputs of every stage process: environment variables, orders, store and signing keys."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from epydrop.experiment import Experiment, read_experiment, with_output_config
 from epydrop.formats.names import RESOLVED_EXPERIMENT, Stage, orders_name
 from epydrop.formats.orders import Orders
 from epydrop.formats.serialization import from_json
-from epydrop_stages.artifacts.metered_store import CountedStore
+from epydrop_stages.artifacts.metered_store import MeteredStore
 from epydrop_stages.artifacts.signatures import SigningKeys
 from epydrop_stages.artifacts.signed_files import Meta
 
@@ -18,11 +18,12 @@ _REQUIRED = ("EPYDROP_RUN_URL", "EPYDROP_ATTEMPT", "BATCH_TASK_INDEX", "EPYDROP_
 
 
 @dataclass(frozen=True)
-class Told:
-    """The environment of a stage process. ``position`` counts tasks in the job, ``retry`` Batch's own retries.
+class TaskEnvironment:
+    """The environment variables of a stage process.
 
-    ``cores`` are how many processors it may use; 0, when nobody says, stands for all that it is allowed to run on.
-    ``github_pat`` is what a builder may have been given to read the forecast repository.
+    ``position``: index of the task in the job (its index in the run follows from the orders). ``retry``: number of
+    Batch's own retries before this one. ``cores``: how many processors to use; 0 means all that the process may use.
+    ``github_pat``: token for the forecast repository; only builders get one.
     """
 
     stage: Stage
@@ -35,8 +36,8 @@ class Told:
     github_pat: str = field(default="", repr=False)
 
     @classmethod
-    def read(cls, stage: Stage, environ: Mapping[str, str]) -> Told:
-        """From the environment. Raises ConfigurationError with the names of all variables that are missing or wrong."""
+    def read(cls, stage: Stage, environ: Mapping[str, str]) -> TaskEnvironment:
+        """Parse the variables. Raises ConfigurationError with the names of those that are missing or wrong."""
         missing = [name for name in _REQUIRED if not environ.get(name)]
         if missing:
             raise ConfigurationError(f"the {stage} stage needs these environment variables: {', '.join(missing)}")
@@ -54,44 +55,45 @@ class Told:
 
 def _number(environ: Mapping[str, str], name: str, least: int = 0) -> int:
     text = environ[name]
+    # isascii: int() and isdigit() also accept digits of other scripts.
     if not (text.isascii() and text.isdigit() and int(text) >= least):
-        raise ConfigurationError(f"{name} must be a whole number from {least} up, got {text!r}")
+        raise ConfigurationError(f"{name} must be a whole number of at least {least}, got {text!r}")
     return int(text)
 
 
 @dataclass(frozen=True)
 class TaskContext:
-    """One try of one task. ``index`` counts within the run."""
+    """One try of one task. ``index``: the task's index in the run."""
 
-    told: Told
+    environment: TaskEnvironment
     orders: Orders
-    store: CountedStore
+    store: MeteredStore
     index: int
 
     @classmethod
-    def open(cls, told: Told, store: CountedStore) -> TaskContext:
-        """Reads the attempt's orders. Raises ConfigurationError if there are none, or none for this task."""
-        name = orders_name(told.stage, told.attempt)
+    def open(cls, environment: TaskEnvironment, store: MeteredStore) -> TaskContext:
+        """Read the attempt's orders. Raises ConfigurationError if there are none, or none for this task."""
+        name = orders_name(environment.stage, environment.attempt)
         try:
             orders = from_json(Orders, store.read(name), name)
         except NotFound as error:
-            raise ConfigurationError(f"there are no orders {name} under {told.run_url}") from error
-        if (orders.stage, orders.attempt) != (told.stage, told.attempt):
+            raise ConfigurationError(f"there are no orders {name} under {environment.run_url}") from error
+        if (orders.stage, orders.attempt) != (environment.stage, environment.attempt):
             raise ConfigurationError(f"{name} is for {orders.stage} attempt {orders.attempt}")
         try:
-            return cls(told, orders, store, orders.indices.nth(told.position))
+            return cls(environment, orders, store, orders.indices.nth(environment.position))
         except IndexError as error:
             raise ConfigurationError(
-                f"BATCH_TASK_INDEX is {told.position}; {name} has {len(orders.indices)}"
+                f"BATCH_TASK_INDEX is {environment.position}; {name} has {len(orders.indices)}"
             ) from error
 
     def experiment(self) -> Experiment:
-        """The resolved experiment, with the outputs that the orders ask for. Raises BadInput."""
+        """The resolved experiment, with the output configuration of the orders. Raises BadInput."""
         text = self.store.read(RESOLVED_EXPERIMENT)
         experiment = read_experiment(text, RESOLVED_EXPERIMENT, self.orders.exp_id)
         return with_output_config(experiment, self.orders.output_config)
 
     def meta(self, stage: Stage, index: int) -> Meta:
-        """What an artifact of this run says of itself: inputs come from the builder, results from the runner."""
+        """The identity of an artifact of this run: inputs come from the builder, results from the runner."""
         kind = {Stage.BUILDER: "input", Stage.RUNNER: "result"}[stage]
         return Meta(kind, self.orders.run_id, stage, index)

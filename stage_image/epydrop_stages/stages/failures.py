@@ -1,7 +1,4 @@
-"""An exception in plain values: what an error record keeps of it, and what a worker process tells of it.
-
-Knows nothing of stores and records' names.
-"""
+"""An exception as plain values: what an error record stores, and what a worker process sends to its stage."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from epydrop.formats.stage_records import RecordedProblem, fingerprint_of, trace
 
 @dataclass(frozen=True)
 class Failure:
-    """Type, words and place of an exception. It travels between processes, which an exception itself may not."""
+    """Type, message and traceback of an exception. Unlike many exceptions it can be pickled between processes."""
 
     type: str
     message: str
@@ -24,7 +21,7 @@ class Failure:
 
     @classmethod
     def of(cls, error: BaseException) -> Failure:
-        """What is known of an exception; of one that a worker raised, what the worker knew."""
+        """Describe an exception; one raised in a worker keeps the worker's description."""
         if isinstance(error, FailedInWorker):
             return error.failure
         problems = error.problems if isinstance(error, BadInput) else ()
@@ -39,7 +36,7 @@ class Failure:
 
 
 class FailedInWorker(EpydropError):
-    """A worker process raised something; ``failure`` says what and where."""
+    """A worker process raised an exception, described by ``failure``."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(f"{failure.type}: {failure.message}")
@@ -48,7 +45,7 @@ class FailedInWorker(EpydropError):
 
 
 def exit_code_of(error: BaseException) -> ExitCode:
-    """What an error means to whoever runs the tasks. A library may have wrapped the MemoryError in its own."""
+    """The exit code for an exception. Follows the chain of causes, because libraries wrap MemoryError."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, MemoryError):

@@ -1,4 +1,4 @@
-"""Where the numbers come from: what reproduces a run, and what it cost."""
+"""Provenance of the numbers: what reproduces a run, and what it cost."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from epydrop.formats.stage_records import Manifest, PinnedCommit
 from epydrop_stages.contract.suite import RunFacts, Suite, TaskLine
 from epydrop_stages.contract.tries import Tries
 from epydrop_stages.stages.context import TaskContext
-from epydrop_stages.stages.gaps import explained
+from epydrop_stages.stages.missing_results import explain_missing
 from epydrop_stages.stages.points import Point, drawn_of
 from epydrop_stages.stages.read_tries import read_tries
 
 
 @dataclass(frozen=True)
 class Built:
-    """What the builder made: its manifest, every task, and the points that have results."""
+    """The builder's work: its manifest, all tasks, and the points that have results."""
 
     manifest: Manifest
     lines: Sequence[TaskLine]
@@ -35,9 +35,9 @@ class Built:
 
 
 def gather_facts(context: TaskContext, experiment: Experiment, suite: Suite, built: Built) -> RunFacts:
-    """What a report says about the run itself. Threads that read records have ended when it returns."""
+    """The facts about the run. All threads have ended when it returns, because workers are forked next."""
     orders, manifest = context.orders, built.manifest
-    missing, gaps = explained(context, [line for line in built.lines if line.index in orders.missing])
+    missing, gaps = explain_missing(context, [line for line in built.lines if line.index in orders.missing])
     drawn, draws_small = drawn_of(built.points)
     tries = read_tries(context.store)
     return RunFacts(
@@ -65,7 +65,7 @@ def gather_facts(context: TaskContext, experiment: Experiment, suite: Suite, bui
 
 
 def run_metadata(context: TaskContext, experiment: Experiment, facts: RunFacts, quality: str) -> bytes:
-    """All that it takes to get the same numbers again."""
+    """run_metadata.json: everything needed to reproduce the numbers."""
     orders = context.orders
     document: dict[str, Any] = {
         "format": 1,
@@ -94,7 +94,7 @@ def run_metadata(context: TaskContext, experiment: Experiment, facts: RunFacts, 
             "attempt": orders.attempt,
             "inputs": orders.inputs,
             "results": orders.results,
-            "run_url": context.told.run_url,
+            "run_url": context.environment.run_url,
         },
         "source": _source(context, experiment),
         "output_config": orders.output_config,
@@ -104,14 +104,14 @@ def run_metadata(context: TaskContext, experiment: Experiment, facts: RunFacts, 
 
 
 def _reproduce(context: TaskContext, experiment: Experiment) -> list[str]:
-    """The commands: the file as it was dropped, with the seed that it may have left open; other outputs, if any."""
+    """Shell commands that repeat the run with the same seed and commit, then other outputs if requested."""
     dropped = next((info.name for info in context.store.list("dropped/")), RESOLVED_EXPERIMENT)
-    url = context.told.run_url.rstrip("/") + "/" + dropped
+    url = context.environment.run_url.rstrip("/") + "/" + dropped
     settings = ["--set", f"seed={experiment.seed}"]
     if source := _source(context, experiment):
         settings += ["--set", f"source.ref={source['commit']}"]
     asked = context.orders.output_config
-    config = f"{context.told.run_url.rstrip('/')}/{context.orders.outputs}{OUTPUT_CONFIG}"
+    config = f"{context.environment.run_url.rstrip('/')}/{context.orders.outputs}{OUTPUT_CONFIG}"
     if url.startswith("file://"):
         run = _command("epydrop", "run", url.removeprefix("file://"), *settings)
         return [run, _outputs_again(config.removeprefix("file://"))] if asked else [run]
@@ -130,7 +130,7 @@ def _command(*words: str) -> str:
 
 
 def _source(context: TaskContext, experiment: Experiment) -> dict[str, str] | None:
-    """The repository, what was asked of it, and the commit that this meant."""
+    """Repository, ref and resolved commit; None without a source."""
     if experiment.source is None:
         return None
     pinned = from_json(PinnedCommit, context.store.read(PINNED_COMMIT), PINNED_COMMIT)
@@ -142,7 +142,7 @@ def _iso(moment: float) -> str:
 
 
 def _totals(tries: Tries) -> dict[str, float]:
-    """Seconds summed and peak memory over all tries that left telemetry."""
+    """Total seconds and peak memory (MiB) of all tries that left telemetry."""
     done = [each for each in tries.read if not each.failed]
     return {
         "records_found": tries.found,

@@ -1,6 +1,6 @@
-"""What the tries of all tasks left behind: when, how long, how much. Read side by side, and no more than a bound.
+"""Reads the records of all tries in parallel, up to a limit.
 
-A try that succeeded left telemetry, one that failed its error record; one that was killed from outside left nothing.
+A try that succeeded left telemetry, one that failed an error record; one that was killed from outside left nothing.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import Any
 from epydrop.formats.names import ERRORS, TELEMETRY
 from epydrop.formats.serialization import UnknownFormat, from_json
 from epydrop.formats.stage_records import ErrorRecord, Telemetry
-from epydrop_stages.artifacts.metered_store import CountedStore
+from epydrop_stages.artifacts.metered_store import MeteredStore
 from epydrop_stages.contract.tries import Tries, Try
 
-_MOST = 5000  # records read of each kind: ten seconds from a bucket
+_MAX_RECORDS = 5000  # of each kind: about ten seconds from a bucket
 
 
-def read_tries(store: CountedStore) -> Tries:
-    """Every try, or 5,000 of each kind that lie evenly."""
+def read_tries(store: MeteredStore) -> Tries:
+    """All tries, or 5,000 evenly spaced ones of each kind."""
     read: list[Try] = []
     found = 0
     for prefix, kind in ((TELEMETRY, Telemetry), (ERRORS, ErrorRecord)):
@@ -31,18 +31,18 @@ def read_tries(store: CountedStore) -> Tries:
 
 
 def _is_record(name: str) -> bool:
-    """Whether it is the record of a try, and not a list of refused results."""
+    """Whether this is the record of a try; a list of refused results is not."""
     index, _, retry = name.rsplit("/", 1)[-1].removesuffix(".json").partition("-")
     return index.isdigit() and retry.isdigit()
 
 
 def _evenly(names: Sequence[str]) -> Iterator[str]:
-    step = max(1.0, len(names) / _MOST)
-    return (names[int(position * step)] for position in range(min(len(names), _MOST)))
+    step = max(1.0, len(names) / _MAX_RECORDS)
+    return (names[int(position * step)] for position in range(min(len(names), _MAX_RECORDS)))
 
 
 def _parsed(kind: type[Any], data: bytes | None, name: str) -> Try | None:
-    """None for what another version wrote, or somebody removed: it is only missing from a picture."""
+    """None for a record of another version or one that was deleted: it is then missing from a figure, nothing else."""
     if data is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""The runner: one task of the suite, from its input to its result. It touches its own index and no other."""
+"""The runner: computes one task from its input to its result. It reads and writes its own index only."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from epydrop.formats.names import Stage, input_name, result_name
 from epydrop_stages.artifacts.signed_files import is_valid, read_artifact, write_artifact
 from epydrop_stages.contract.suite import Task
 from epydrop_stages.stages.context import TaskContext
-from epydrop_stages.stages.workspace import files_at_hand
+from epydrop_stages.stages.workspace import suite_workspace
 from epydrop_stages.suites.registry import suite_named
 
 _log = logging.getLogger("epydrop.stages.runner")
 
 
 def run(context: TaskContext) -> bool:
-    """Makes the result; False if a valid one was there and the orders do not say to overwrite it."""
-    orders, store, keys, index = context.orders, context.store, context.told.keys, context.index
+    """Compute the result; returns False if a valid one exists and the orders do not ask to overwrite it."""
+    orders, store, keys, index = context.orders, context.store, context.environment.keys, context.index
     target = result_name(orders.results, index)
     meta = context.meta(Stage.RUNNER, index)
+    # Batch may run a task again after its result was written, as when the VM is preempted while it shuts down.
     if not orders.overwrite and is_valid(store, target, meta, keys):
-        _log.info("task %d has a valid result already", index)
+        _log.info("task %d already has a valid result", index)
         return False
     name, task = read_input(context)
-    with files_at_hand(context, name):
+    with suite_workspace(context, name):
         result = suite_named(name).run(task)
     write_artifact(store, target, result, meta, keys, image=orders.resources.image)
     _log.info("task %d is done", index)
@@ -32,10 +33,12 @@ def run(context: TaskContext) -> bool:
 
 
 def read_input(context: TaskContext) -> tuple[str, Task]:
-    """The suite's name and the task that the builder made for this index. Raises IntegrityError if there is none."""
+    """The suite's name and the builder's task for this index. Raises IntegrityError if it cannot be read."""
     name = input_name(context.orders.inputs, context.index)
     try:
-        suite, task = read_artifact(context.store, name, context.meta(Stage.BUILDER, context.index), context.told.keys)
+        suite, task = read_artifact(
+            context.store, name, context.meta(Stage.BUILDER, context.index), context.environment.keys
+        )
     except NotFound as error:
-        raise IntegrityError(f"{name} is not there, although the builder finished") from error
+        raise IntegrityError(f"{name} does not exist, although the builder finished") from error
     return suite, task

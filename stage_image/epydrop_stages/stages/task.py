@@ -1,4 +1,4 @@
-"""One stage process: from its environment to its exit code, leaving an error record or telemetry behind."""
+"""A stage process: reads its environment, runs the stage, leaves telemetry or an error record, returns an exit code."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-# Imported and prepared here, so that a process which has imported this module forks into tasks that start at once.
-import epydrop_stages.suites.epydemix  # noqa: F401
 from epydrop.errors import ConfigurationError, EpydropError, ExitCode
 from epydrop.formats.names import Stage, error_name, telemetry_name
 from epydrop.formats.orders import Orders
@@ -18,66 +16,69 @@ from epydrop.formats.serialization import prepare, to_json
 from epydrop.formats.stage_records import ErrorRecord, Telemetry
 from epydrop.logs import log_context, measured, set_up_logs
 from epydrop.stores import open_store
-from epydrop_stages.artifacts.metered_store import CountedStore
+from epydrop_stages.artifacts.metered_store import MeteredStore
 from epydrop_stages.artifacts.usage import Usage, cpu_seconds
 from epydrop_stages.stages import builder, output, runner
-from epydrop_stages.stages.context import TaskContext, Told
+from epydrop_stages.stages.context import TaskContext, TaskEnvironment
 from epydrop_stages.stages.failures import Failure
-from epydrop_stages.stages.workspace import files_at_hand
+from epydrop_stages.stages.workspace import suite_workspace
+from epydrop_stages.suites.registry import preload
 
 _log = logging.getLogger("epydrop.stages")
 
+# At import, so that a process that has imported this module forks into tasks that start at once.
+preload()
 prepare(Orders, Telemetry)
 
 _STAGES: dict[Stage, Callable[[TaskContext], bool]] = {
     Stage.BUILDER: builder.run,
     Stage.RUNNER: runner.run,
-    Stage.OUTPUT: lambda context: _among_files(context, output.run),
+    Stage.OUTPUT: lambda context: _with_files(context, output.run),
 }
 
 
 def main(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
-    """Runs the stage named by the only argument; returns an ExitCode. The environment says which task."""
+    """Run the stage named by the only argument; returns an ExitCode. ``environ`` says which task of which run."""
     as_json = not environ.get("EPYDROP_RUN_URL", "").startswith("file:")
-    set_up_logs(as_json=as_json, stream=sys.stdout if as_json else None)  # Batch reads structure there, and only there
+    set_up_logs(as_json=as_json, stream=sys.stdout if as_json else None)  # Batch parses JSON on stdout only
     try:
-        told = Told.read(_stage(argv), environ)
-        store = CountedStore(open_store(told.run_url), Usage())
+        environment = TaskEnvironment.read(_stage(argv), environ)
+        store = MeteredStore(open_store(environment.run_url), Usage())
     except EpydropError as error:
         _log.error("%s", error)
         return error.exit_code
-    with log_context(stage=str(told.stage), attempt=str(told.attempt)):
-        return _Try(told, store).run()
+    with log_context(stage=str(environment.stage), attempt=str(environment.attempt)):
+        return _Try(environment, store).run()
 
 
-def _among_files(context: TaskContext, run: Callable[[TaskContext], bool]) -> bool:
-    """Runs a stage where its suite finds the experiment's files."""
-    with files_at_hand(context, context.experiment().suite):
+def _with_files(context: TaskContext, run: Callable[[TaskContext], bool]) -> bool:
+    """Run a stage where its suite finds the experiment's files."""
+    with suite_workspace(context, context.experiment().suite):
         return run(context)
 
 
 def _stage(argv: Sequence[str]) -> Stage:
     if len(argv) != 1 or argv[0] not in set(Stage):
-        raise ConfigurationError(f"expected one argument out of {', '.join(Stage)}, got {list(argv)}")
+        raise ConfigurationError(f"expected one argument, one of {', '.join(Stage)}, got {list(argv)}")
     return Stage(argv[0])
 
 
 class _Try:
-    """One try of one task, and the record that it leaves."""
+    """One try of one task. It leaves a record in every case, because an exit code alone explains nothing."""
 
-    def __init__(self, told: Told, store: CountedStore) -> None:
-        self._told = told
+    def __init__(self, environment: TaskEnvironment, store: MeteredStore) -> None:
+        self._environment = environment
         self._store = store
         self._context: TaskContext | None = None
         self._started = time.time()
 
     def run(self) -> int:
-        """The exit code; any other than 0 has its record, as far as the store still takes one."""
+        """Run the stage; returns the exit code. Unless it is 0 an error record is written, if the store still works."""
         try:
-            self._context = TaskContext.open(self._told, self._store)
-            done = _STAGES[self._told.stage](self._context)
+            self._context = TaskContext.open(self._environment, self._store)
+            done = _STAGES[self._environment.stage](self._context)
             self._leave_telemetry(skipped=not done)
-        except Exception as error:  # noqa: BLE001 - whatever it is, its record and exit code come first
+        except Exception as error:  # noqa: BLE001 - every error becomes a record and an exit code
             failure = Failure.of(error)
             self._log_failure(failure)
             self._leave_error(failure)
@@ -86,24 +87,25 @@ class _Try:
 
     @property
     def _index(self) -> int:
-        return self._context.index if self._context else self._told.position
+        # Without orders only the position in the job is known.
+        return self._context.index if self._context else self._environment.position
 
     @property
     def _run_id(self) -> str:
         return self._context.orders.run_id if self._context else ""
 
     def _log_failure(self, failure: Failure) -> None:
-        """With the traceback of where it happened, which may have been in a worker."""
-        where = f"{self._told.stage} task {self._index}"
+        """Log with the original traceback, which may come from a worker process."""
+        where = f"{self._environment.stage} task {self._index}"
         _log.error("%s failed with exit code %d\n%s", where, failure.exit_code, failure.traceback)
 
     def _leave_telemetry(self, *, skipped: bool) -> None:
         record = Telemetry(
             run_id=self._run_id,
-            stage=self._told.stage,
-            attempt=self._told.attempt,
+            stage=self._environment.stage,
+            attempt=self._environment.attempt,
             index=self._index,
-            retry=self._told.retry,
+            retry=self._environment.retry,
             started=self._started,
             wall_seconds=time.time() - self._started,
             cpu_seconds=cpu_seconds(),
@@ -121,10 +123,10 @@ class _Try:
     def _leave_error(self, failure: Failure) -> None:
         record = ErrorRecord(
             run_id=self._run_id,
-            stage=self._told.stage,
-            attempt=self._told.attempt,
+            stage=self._environment.stage,
+            attempt=self._environment.attempt,
             index=self._index,
-            retry=self._told.retry,
+            retry=self._environment.retry,
             exit_code=failure.exit_code,
             type=failure.type,
             message=failure.message,

@@ -1,11 +1,11 @@
-"""Worker processes: they answer a stage's questions side by side, and the answers come in the order of the questions.
+"""Worker processes that answer a stage's questions in parallel; answers come in the order of the questions.
 
-Owns the processes, their pipes and their deaths; knows nothing of what is asked. A worker fetches what its next
-question needs while it answers the one before. Workers are forked where that is possible, so they share the code that
-the stage has loaded; whoever makes them has no thread that holds a lock, and has neither loaded nor used what starts
-threads (matplotlib's fonts, Arrow's thread pool).
+Knows processes, pipes and exit codes, and nothing about the questions. A worker prefetches for its next question while
+it answers the current one. On Linux workers are forked, so they share the memory of the code that the stage has loaded.
+The caller must have no other thread, and nothing loaded that starts threads (matplotlib's font cache, Arrow's pool).
 
-A worker ends when its pipe does: no other process holds the stage's end of it, so none outlives the stage.
+A worker exits when its pipe closes. No other process holds the stage's end of the pipe, so no worker outlives the
+stage, even if the stage is killed.
 """
 
 from __future__ import annotations
@@ -34,33 +34,33 @@ from epydrop_stages.stages.failures import FailedInWorker, Failure
 
 @dataclass(frozen=True)
 class Work:
-    """``fetch`` brings what a question needs, in a thread; ``answer`` takes the question and what was fetched."""
+    """``fetch``: question -> data, called in a thread; ``answer``: (question, data) -> answer."""
 
     fetch: Callable[[Any], Any]
     answer: Callable[[Any, Any], Any]
 
     def answers(self, questions: Iterable[Any]) -> Iterator[Any]:
-        """The answers in this process, in order, reading ahead as a worker does."""
+        """Answer the questions in this process, in order, prefetching like a worker."""
         return (self.answer(question, fetched) for question, fetched in reading_ahead(self.fetch, questions))
 
 
 OpenWork = Callable[[Usage], Work]
 
-_FORKS = sys.platform == "linux"  # elsewhere system libraries do not survive it
-_WAITING = 1  # questions that a worker has beside the one it works on; it fetches for them meanwhile
-_AHEAD = 3  # answers per worker that may be found before the one that is due: what bounds memory and disk
+_FORKS = sys.platform == "linux"  # macOS's system libraries do not support fork without exec
+_QUEUED = 1  # questions sent to a worker ahead of the current one; it prefetches for them
+_AHEAD = 3  # per worker, answers that may arrive before the next one in order; bounds memory and disk
 
 
 class WorkerLost(EpydropError):
-    """A worker was killed or ended by itself; nobody caught an exception."""
+    """A worker exited without answering: killed, or by a call of exit."""
 
     def __init__(self, exit_code: int, question: Any) -> None:
         if exit_code == -signal.SIGKILL:
-            why = "was killed (signal 9), as happens when memory runs out,"
+            why = "was killed (signal 9), as when memory runs out,"  # only the kernel kills a worker and not the stage
             self.exit_code = ExitCode.OUT_OF_MEMORY
         else:
             why = f"ended by signal {-exit_code}" if exit_code < 0 else f"ended with exit code {exit_code}"
-        super().__init__(f"a worker process {why} at work on {question}")
+        super().__init__(f"a worker process {why} while working on {question}")
 
 
 @dataclass
@@ -77,25 +77,25 @@ class _Worker:
         except (BrokenPipeError, ConnectionResetError):
             raise self._lost() from None
 
-    def told(self) -> tuple[int, Any, Usage]:
-        """The next answer, which is that to its oldest question. Raises FailedInWorker, WorkerLost."""
+    def receive(self) -> tuple[int, Any, Usage]:
+        """The answer to the oldest question: (number, answer, usage). Raises FailedInWorker, WorkerLost."""
         try:
-            told, usage = self.pipe.recv()
+            reply, usage = self.pipe.recv()
         except (EOFError, ConnectionResetError):
             raise self._lost() from None
         number, _ = self.asked.popleft()
         self.peak_mib = max(self.peak_mib, usage.workers_mib)
-        if isinstance(told, Failure):
-            raise FailedInWorker(told)
-        return number, pickle.loads(told), usage  # noqa: S301 - from our own fork
+        if isinstance(reply, Failure):
+            raise FailedInWorker(reply)
+        return number, pickle.loads(reply), usage  # noqa: S301 - from our own fork
 
     def _lost(self) -> WorkerLost:
-        self.process.join()
+        self.process.join()  # the exit code is known only then
         return WorkerLost(self.process.exitcode or 0, self.asked[0][1] if self.asked else "nothing")
 
 
 class Workers:
-    """So many processes. ``open_work`` is called once in each, with the Usage that its answers add to."""
+    """A pool of ``count`` processes. ``open_work`` is called once in each, with the Usage that its answers add to."""
 
     def __init__(self, count: int, open_work: OpenWork, usage: Usage) -> None:
         self._usage = usage
@@ -104,7 +104,7 @@ class Workers:
             multiprocessing.get_context("fork") if _FORKS else multiprocessing.get_context("spawn")
         )
         gc.collect()
-        gc.freeze()  # the collector would otherwise touch, and so copy, every page that the workers share
+        gc.freeze()  # else a collection writes to every object, and so copies all shared pages
         try:
             for _ in range(count):
                 self._workers.append(self._started(open_work))
@@ -119,9 +119,9 @@ class Workers:
         self._end(kill=kind is not None)
 
     def answers(self, questions: Iterable[Any]) -> Iterator[Any]:
-        """The answer to each question, in order; questions are taken one by one, as late as they can be.
+        """The answer to each question, in order. Questions are taken from the iterable as late as possible.
 
-        Once only: with the last answer the workers are let go, and so is their memory.
+        Can be called once: after the last answer the workers end, which frees their memory.
         """
         source = enumerate(questions)
         found: dict[int, Any] = {}
@@ -138,7 +138,7 @@ class Workers:
                 yield found.pop(given)
                 given += 1
             elif given < asked:
-                found.update(self._heard())
+                found.update(self._received())
             else:
                 self._end(kill=False)
                 return
@@ -148,28 +148,29 @@ class Workers:
         others = [ours, *(worker.pipe for worker in self._workers)] if _FORKS else []
         process = self._context.Process(target=_serve, args=(theirs, others, open_work, Path.cwd()), daemon=True)
         with warnings.catch_warnings():
-            # Python 3.12 and later warn of threads; the one there may be waits for the supervisor's death.
+            # Python 3.12 and later warn about forking with threads. The only other thread may be the one that waits for
+            # the supervisor's death; it holds no lock.
             warnings.simplefilter("ignore", DeprecationWarning)
             process.start()
-        theirs.close()
+        theirs.close()  # the stage must not hold the worker's end, or it would not notice the worker's death
         return _Worker(process, ours)
 
     def _free(self) -> _Worker | None:
-        """The worker with the least to do, if it may have one question more."""
+        """The worker with the fewest questions, or None if all have enough."""
         worker = min(self._workers, key=lambda worker: len(worker.asked))
-        return worker if len(worker.asked) <= _WAITING else None
+        return worker if len(worker.asked) <= _QUEUED else None
 
-    def _heard(self) -> Iterator[tuple[int, Any]]:
-        """The answers that are there; waits for the first."""
+    def _received(self) -> Iterator[tuple[int, Any]]:
+        """The answers that have arrived, as (number, answer); waits for at least one."""
         by_pipe = {worker.pipe: worker for worker in self._workers if worker.asked}
         for pipe in wait(list(by_pipe)):
-            number, value, usage = by_pipe[pipe].told()  # type: ignore[index]
+            number, value, usage = by_pipe[pipe].receive()  # type: ignore[index]
             self._usage.bytes_in += usage.bytes_in
             self._usage.bytes_out += usage.bytes_out
             yield number, value
 
     def _end(self, *, kill: bool) -> None:
-        """Lets them go, or makes them, and waits; only then does the system count their time as the stage's."""
+        """End the workers and wait for them: only then does the system add their processor time to the stage's."""
         for worker in self._workers:
             worker.pipe.close()
             if kill:
@@ -181,7 +182,7 @@ class Workers:
 
 
 def reading_ahead(fetch: Callable[[Any], Any], questions: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
-    """Each question with what ``fetch`` brought for it; meanwhile a thread takes the next and fetches for that."""
+    """Each question with its fetched data; a thread fetches for the next question in the meantime."""
     source = iter(questions)
 
     def next_pair() -> tuple[Any, Any] | None:
@@ -197,32 +198,33 @@ def reading_ahead(fetch: Callable[[Any], Any], questions: Iterable[Any]) -> Iter
 
 
 def _serve(pipe: Connection, others: Sequence[Connection], open_work: OpenWork, folder: Path) -> None:
-    """A worker's life: answers until the pipe ends."""
-    os.chdir(folder)  # a spawned process begins where the program did, not where the stage is
+    """The main function of a worker: answer until the pipe closes."""
+    os.chdir(folder)  # a spawned process starts in the program's folder, not the stage's
     for other in others:
-        other.close()  # else the stage's death would not show as the end of the pipe
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the stage hears it too, and ends its workers
+        other.close()  # else the pipes would stay open when the stage dies
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the stage gets it too, and ends its workers
     usage, shared_mib = Usage(), own_peak_mib()
     work = _opened(open_work, usage)
-    for question, fetched in reading_ahead(work.fetch, _received(pipe)):
+    for question, fetched in reading_ahead(work.fetch, _questions_from(pipe)):
         try:
-            told: bytes | Failure = pickle.dumps(work.answer(question, fetched))
-        except Exception as error:  # noqa: BLE001 - told to the stage, which raises it there
-            told = Failure.of(error)
-        except SystemExit as error:  # at once: the thread that waits for the next question would keep the process
+            # Pickled here and not by the pipe, so that an answer that cannot be pickled is reported like any error.
+            reply: bytes | Failure = pickle.dumps(work.answer(question, fetched))
+        except Exception as error:  # noqa: BLE001 - sent to the stage, which raises it
+            reply = Failure.of(error)
+        except SystemExit as error:  # a normal exit would wait for the thread that waits for the next question
             os._exit(error.code if isinstance(error.code, int) else ExitCode.BUG)
         usage.workers_mib = own_peak_mib() - shared_mib
         try:
-            pipe.send((told, usage.take()))
+            pipe.send((reply, usage.take()))
         except (BrokenPipeError, ConnectionResetError):
             return
 
 
 def _opened(open_work: OpenWork, usage: Usage) -> Work:
-    """The work, or one whose every answer is the reason why it could not be opened."""
+    """The work, or one that answers every question with the error raised while opening it."""
     try:
         return open_work(usage)
-    except Exception as error:  # noqa: BLE001 - told to the stage, which raises it there
+    except Exception as error:  # noqa: BLE001 - sent to the stage, which raises it
         reason = error
 
     def fail(*_: Any) -> None:
@@ -231,7 +233,7 @@ def _opened(open_work: OpenWork, usage: Usage) -> Work:
     return Work(fetch=lambda _: None, answer=fail)
 
 
-def _received(pipe: Connection) -> Iterator[Any]:
+def _questions_from(pipe: Connection) -> Iterator[Any]:
     while True:
         try:
             yield pipe.recv()

@@ -1,1 +1,1 @@
-"""The modelling code behind an experiment, one folder each; ``registry`` finds them."""
+"""The modelling code behind experiments, one folder per suite; ``registry`` finds them."""

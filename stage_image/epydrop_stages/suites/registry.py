@@ -1,25 +1,37 @@
-"""The suites: the one place that knows their names and their modules."""
+"""The suites: the only place that knows their names and modules. A suite is added with one line here and its folder.
+
+The experiment schema repeats the names, because the functions validate an experiment without having any suite
+installed; a test compares both lists.
+"""
 
 from __future__ import annotations
 
 import importlib
 from typing import cast
 
-from epydrop.errors import BadInput
+from epydrop.errors import BadInput, Problem
 from epydrop_stages.contract.suite import Suite
 
 SUITES: dict[str, str] = {
     "epydemix": "epydrop_stages.suites.epydemix",
     "epymodelingsuite": "epydrop_stages.suites.epymodelingsuite",
 }
-"""Suite -> the module with its functions."""
-
-WORK_AMONG_FILES = frozenset({"epymodelingsuite"})
-"""Suites whose functions are all called in a folder with the files of the repository and the bundle, at every stage."""
+"""Name in the experiment -> module that implements ``contract.suite.Suite``."""
 
 
 def suite_named(name: str) -> Suite:
-    """The suite of that name. Raises BadInput for a name that nobody registered."""
+    """The suite with that name. Raises BadInput if there is none."""
     if name not in SUITES:
-        raise BadInput(f"there is no suite {name!r} here; known are {', '.join(sorted(SUITES))}")
+        message = f"there is no suite {name!r} here; known are {', '.join(sorted(SUITES))}"
+        raise BadInput(Problem(message, path=("suite",)))
     return cast("Suite", importlib.import_module(SUITES[name]))
+
+
+def preload() -> None:
+    """Import every suite, so that a process forked from this one starts its task at once.
+
+    What a suite imports at the top of its module is shared by all tasks; what is optional, or starts threads, it
+    imports inside its functions.
+    """
+    for name in SUITES:
+        suite_named(name)

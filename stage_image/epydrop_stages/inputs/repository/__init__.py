@@ -1,6 +1,7 @@
-"""The forecast repository: one commit of it, pinned for the whole run, and its files where the stages need them.
+"""The forecast repository: one commit, pinned for the whole run, and its files for every stage.
 
-The builder alone talks to git; the later stages read the archive that it stored.
+Only the builder talks to git; later stages read the archive that it stored. So a branch that moves during a run changes
+nothing, and only one task needs the network and the token.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from epydrop.formats.serialization import from_json, to_json
 from epydrop.formats.stage_records import PinnedCommit
 from epydrop.stores.port import ObjectStore
 from epydrop_stages.inputs.repository.archive import pack, unpack
-from epydrop_stages.inputs.repository.complaints import explained
+from epydrop_stages.inputs.repository.complaints import translated
 from epydrop_stages.inputs.repository.git import Git, GitFailed, Remote
 from epydrop_stages.inputs.repository.refs import fetch, resolve
 
@@ -25,33 +26,34 @@ __all__ = ["Checkout", "check_out", "unpack_repository"]
 
 @dataclass(frozen=True)
 class Checkout:
-    """The commit that the run stays with, and the sha256 of the archive of its files."""
+    """The pinned commit, and the SHA-256 of the archive of its files in hex."""
 
     commit: str
     sha256: str
 
 
 def check_out(source: Repository, remote: Remote, store: ObjectStore, workspace: Path) -> Checkout:
-    """Stores the repository's files at the run's commit, and unpacks them into the workspace.
+    """Store the repository's files at the pinned commit and unpack them into the workspace.
 
-    The first builder decides which commit that is; whoever comes later stays with it, even if the branch has moved.
-    Raises BadInput for what the person who wrote the experiment can mend, RetryableError, ConfigurationError.
+    The first builder of a run resolves the ref and pins the commit; retries use that commit even if the branch moved.
+    Raises BadInput for what the author of the experiment can fix, RetryableError if the server does not answer,
+    ConfigurationError if git or a certificate is missing.
     """
     with tempfile.TemporaryDirectory() as folder:
         try:
             pinned = _pinned(store) or _pin(store, source, Git(Path(folder, "lookup"), remote))
-            git = Git(Path(folder, "checkout"), remote)  # a fresh one: looking up may leave commits without files
+            git = Git(Path(folder, "checkout"), remote)  # a new one: resolving may have fetched commits without files
             fetch(git, pinned.commit, source.repo)
             with store.open_write(REPOSITORY_ARCHIVE) as target:
                 sha256 = pack(git, pinned.commit, target)
         except GitFailed as error:
-            raise explained(error, source.repo, remote) from error
+            raise translated(error, source.repo, remote) from error
     unpack_repository(store, sha256, workspace)
     return Checkout(pinned.commit, sha256)
 
 
 def unpack_repository(store: ObjectStore, sha256: str, workspace: Path) -> None:
-    """The files of the run's commit. Raises IntegrityError if the archive is not the one with that digest."""
+    """Unpack the files of the pinned commit. Raises IntegrityError if the archive does not have this SHA-256."""
     unpack(store, REPOSITORY_ARCHIVE, sha256, workspace)
 
 
@@ -62,10 +64,10 @@ def _pinned(store: ObjectStore) -> PinnedCommit | None:
 
 
 def _pin(store: ObjectStore, source: Repository, git: Git) -> PinnedCommit:
-    """Decides on the commit, unless somebody else was faster."""
+    """Pin the commit that the ref means now, unless another builder has pinned one in the meantime."""
     pinned = PinnedCommit(source.repo, source.ref, resolve(git, source.ref, source.repo))
     try:
-        store.write(PINNED_COMMIT, to_json(pinned), if_generation=0)
+        store.write(PINNED_COMMIT, to_json(pinned), if_generation=0)  # only if it does not exist
     except PreconditionFailed:
         return from_json(PinnedCommit, store.read(PINNED_COMMIT), PINNED_COMMIT)
     return pinned

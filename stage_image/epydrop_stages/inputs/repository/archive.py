@@ -1,7 +1,7 @@
-"""A commit's files as one archive, and back: tar in zstd, the same bytes for the same commit, links kept inside.
+"""Packs a commit's files into one archive (tar in zstd, the same bytes for the same commit) and unpacks it.
 
-The files are taken from git's own store as they were committed. Nothing is checked out, so no filter, hook, line-end
-rule or large-file pointer changes a byte, and no name in the repository touches this machine before it was looked at.
+Files are read from git's object store, not checked out: no filter, hook, line-ending rule or LFS smudge changes a byte,
+and no path from the repository touches this machine's file system before it was checked.
 """
 
 from __future__ import annotations
@@ -21,18 +21,19 @@ import zstandard
 
 from epydrop.errors import BadInput, EpydropError, IntegrityError, Problem
 from epydrop.stores.port import ObjectStore
-from epydrop_stages.artifacts.checksums import Hashed, sha256_of_stream
+from epydrop_stages.artifacts.checksums import HashingWriter, sha256_of_stream
 from epydrop_stages.inputs.repository.git import Git
 
 MAX_FILES = 50_000
-MAX_BYTES = 2 << 30
+MAX_BYTES = 2 << 30  # every stage of every task unpacks the archive onto a boot disk of 30 GB or a laptop
 
 _log = logging.getLogger("epydrop.stages.repository")
 
 _FILE, _PROGRAM, _LINK, _SUBMODULE = "100644", "100755", "120000", "160000"
 _LEVEL = 3
-_MAX_LINK = 4096
-_MAX_NAME = 255  # bytes of a part that every file system takes
+_MAX_PROBLEMS = 20
+_MAX_LINK = 4096  # bytes: PATH_MAX on Linux
+_MAX_NAME = 255  # bytes of one path component: NAME_MAX on Linux and macOS
 _LARGE = b"version https://git-lfs.github.com/spec/"
 
 
@@ -47,9 +48,9 @@ class _Entry:
 
 
 def pack(git: Git, commit: str, target: BinaryIO) -> str:
-    """Writes the archive of a commit that is there; returns its sha256. Raises BadInput for what cannot be taken."""
+    """Write the archive of a fetched commit; returns its SHA-256. Raises BadInput for files that are not allowed."""
     entries = _files(_entries(git, commit))
-    hashed = Hashed(target)
+    hashed = HashingWriter(target)
     compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
     with (
         compressor.stream_writer(cast("BinaryIO", hashed), closefd=False) as compressed,
@@ -60,28 +61,29 @@ def pack(git: Git, commit: str, target: BinaryIO) -> str:
             ask.write(entry.object_id.encode() + b"\n")
             ask.flush()
             if answer.readline().split() != [entry.object_id.encode(), b"blob", str(entry.size).encode()]:
-                raise EpydropError(f"git lost {entry.name!r} of commit {commit}")
+                raise EpydropError(f"git did not return {entry.name!r} of commit {commit}")
             _add(archive, entry, answer)
-            answer.read(1)  # the line's end
+            answer.read(1)  # cat-file --batch ends each object with a newline
     return hashed.digest.hexdigest()
 
 
 def unpack(store: ObjectStore, name: str, sha256: str, folder: Path) -> None:
-    """Unpacks an archive into the folder. Raises IntegrityError if it is not the one with that digest."""
+    """Unpack an archive into the folder. Raises IntegrityError if it does not have this SHA-256."""
     with store.open_read(name) as stream:
         if sha256_of_stream(stream) != sha256:
-            raise IntegrityError(f"{name} is not the archive that the manifest speaks of")
+            raise IntegrityError(f"{name} is not the archive listed in the manifest")
         stream.seek(0)
         source = zstandard.ZstdDecompressor().stream_reader(stream, closefd=False)
         with tarfile.open(fileobj=source, mode="r|") as archive:
             links = _unpack_files(_bounded(archive, name), archive, folder)
+    # Links last: a file can then not be written through one.
     for link, target in links.items():
         (folder / link).symlink_to(target)
     _check_links(links, folder)
 
 
 def _unpack_files(members: Iterator[tarfile.TarInfo], archive: tarfile.TarFile, folder: Path) -> dict[str, str]:
-    """Unpacks all but the links, and returns these: while there are none, no name leads out of the folder."""
+    """Unpack the files; returns the links, name -> target. As long as no link exists, no path can leave the folder."""
     links = {}
     for member in members:
         path = folder / member.name
@@ -91,20 +93,20 @@ def _unpack_files(members: Iterator[tarfile.TarInfo], archive: tarfile.TarFile, 
             continue
         with cast("BinaryIO", archive.extractfile(member)) as source, path.open("wb") as target:
             shutil.copyfileobj(source, target)
-        path.chmod(member.mode & 0o755)
+        path.chmod(member.mode & 0o755)  # never setuid or writable by others
     return links
 
 
 def _check_links(links: Iterable[str], folder: Path) -> None:
-    """Raises BadInput if one leads out, now that all are there."""
+    """Raise BadInput if a link leads out of the folder, possibly through other links."""
     root = os.path.realpath(folder)
     for name in links:
         target = os.path.realpath(folder / name)
         if os.path.commonpath([root, target]) != root:
-            raise BadInput(Problem(f"source: the repository's {name!r} is a link that leads out of it"))
+            raise BadInput(_problem(f"the repository's {name!r} is a link that leads out of it"))
 
 
-# -- what a repository may hold ----------------------------------------------------------------
+# -- what a repository may contain ----------------------------------------------------------------
 
 
 def _entries(git: Git, commit: str) -> list[_Entry]:
@@ -119,23 +121,27 @@ def _entry(line: str) -> _Entry:
 
 
 def _files(entries: list[_Entry]) -> list[_Entry]:
-    """The files and links among the entries. Raises BadInput with every name that cannot be taken, or for too many."""
+    """The files and links among the entries. Raises BadInput for names that are not allowed or too many files."""
     size = sum(entry.size for entry in entries)
     if len(entries) > MAX_FILES or size > MAX_BYTES:
-        limits = f"at most {MAX_FILES} files of {MAX_BYTES >> 20} MiB in all are taken"
-        raise BadInput(Problem(f"source: the repository has {len(entries)} files, {size >> 20} MiB", hint=limits))
-    faults = [f"source: the repository's {entry.name!r} {fault}" for entry in entries if (fault := _fault(entry))]
+        limits = f"the limit is {MAX_FILES} files and {MAX_BYTES >> 20} MiB in total"
+        raise BadInput(_problem(f"the repository has {len(entries)} files, {size >> 20} MiB", limits))
+    faults = [_problem(f"the repository's {entry.name!r} {fault}") for entry in entries if (fault := _fault(entry))]
     if faults:
-        raise BadInput(*faults[:20])
+        raise BadInput(*faults[:_MAX_PROBLEMS])
     if submodules := [entry.name for entry in entries if entry.mode == _SUBMODULE]:
-        _log.warning("left out, because they are other repositories (submodules): %s", ", ".join(submodules))
+        _log.warning("left out because they are submodules: %s", ", ".join(submodules))
     return [entry for entry in entries if entry.mode != _SUBMODULE]
+
+
+def _problem(message: str, hint: str = "") -> Problem:
+    return Problem(f"source: {message}", hint=hint, path=("source",))
 
 
 def _fault(entry: _Entry) -> str:
     if not _is_name(entry.name):
-        return "is no name for a file"
-    if any(0xDC80 <= ord(letter) <= 0xDCFF for letter in entry.name):
+        return "is not a valid file name"
+    if any(0xDC80 <= ord(letter) <= 0xDCFF for letter in entry.name):  # surrogateescape: bytes that are not UTF-8
         return "has a name that is not UTF-8"
     if any(len(part.encode()) > _MAX_NAME for part in entry.name.split("/")):
         return "has too long a name"
@@ -149,7 +155,7 @@ def _is_name(name: str) -> bool:
 
 
 def _link_fault(name: str, target: str) -> str:
-    """What is wrong with a link, or nothing. This looks at the names alone; unpacking looks at the files."""
+    """What is wrong with a link, judged by its text alone; unpacking checks where it really leads."""
     inside = posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
     if not target or target.startswith("/") or inside == ".." or inside.startswith("../"):
         return f"is a link that leads out of it, to {target!r}"
@@ -160,13 +166,13 @@ def _link_fault(name: str, target: str) -> str:
 
 
 def _add(archive: tarfile.TarFile, entry: _Entry, content: BinaryIO) -> None:
-    """Adds one file or link, whose content comes next."""
-    member = tarfile.TarInfo(entry.name)
+    """Add one file or link; its content is read from ``content``."""
+    member = tarfile.TarInfo(entry.name)  # time 0 and owner 0 by default, so that the bytes depend on the commit alone
     member.mode = 0o755 if entry.mode == _PROGRAM else 0o644
     if entry.mode == _LINK:
         target = content.read(entry.size).decode("utf-8", "surrogateescape")
         if fault := _link_fault(entry.name, target):
-            raise BadInput(Problem(f"source: the repository's {entry.name!r} {fault}"))
+            raise BadInput(_problem(f"the repository's {entry.name!r} {fault}"))
         member.type, member.linkname = tarfile.SYMTYPE, target
         archive.addfile(member)
         return
@@ -178,12 +184,12 @@ def _add(archive: tarfile.TarFile, entry: _Entry, content: BinaryIO) -> None:
 
 
 def _bounded(archive: tarfile.TarFile, name: str) -> Iterator[tarfile.TarInfo]:
-    """The members, as many and as large as a repository may have. Raises IntegrityError."""
+    """The members. Raises IntegrityError beyond the limits, or for a member that ``pack`` does not write."""
     count, size = 0, 0
     for member in archive:
         count, size = count + 1, size + member.size
         if count > MAX_FILES or size > MAX_BYTES or not (member.isreg() or member.issym()):
-            raise IntegrityError(f"{name} holds more, or other things, than a repository's files")
+            raise IntegrityError(f"{name} is larger than allowed, or has members other than files and links")
         if not _is_name(member.name):
-            raise IntegrityError(f"{name} holds {member.name!r}, which is no name for a file")
+            raise IntegrityError(f"{name} has the member {member.name!r}, which is not a valid file name")
         yield member

@@ -1,6 +1,7 @@
-"""What git's complaints mean to the person who named the repository, or to whoever tries again later.
+"""Translates git's error output into our errors: the author's mistake, a missing setting, or a transient failure.
 
-The phrases are those of git 2.30 and later, and of the curl in it, in the locale C; an unknown one passes as it is.
+git exits with 128 for all of them, so its messages are the only evidence. The phrases are those of git 2.30 and later
+and of the curl in it, in the C locale (see ``environment_of``); an unknown message is passed on unchanged.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import re
 from epydrop.errors import BadInput, ConfigurationError, EpydropError, Problem, RetryableError
 from epydrop_stages.inputs.repository.git import TOKEN, GitFailed, Remote
 
-_AWAY = re.compile(
+_UNREACHABLE = re.compile(
     r"Could not resolve (host|proxy)|Failed to connect|Couldn't connect|Connection (refused|reset|timed out)"
     r"|Operation (too slow|timed out)|returned error: (429|5\d\d)|early EOF|hung up unexpectedly|RPC failed"
     r"|gnutls_handshake|SSL_ERROR_SYSCALL|unexpected disconnect|transfer closed|Empty reply from server"
@@ -20,36 +21,40 @@ _REFUSED = re.compile(
     r"|repository '.*' not found|Repository not found|Invalid username or"
 )
 _CERTIFICATE = re.compile(r"certificate|CAfile")
-_NOT_THERE = re.compile(r"does not appear to be a git repository|No such file or directory|not a git repository")
+_NO_REPOSITORY = re.compile(r"does not appear to be a git repository|No such file or directory|not a git repository")
 _FORBIDDEN = re.compile(r"transport '(\w+)' not allowed")
 
 
-def explained(error: GitFailed, repo: str, remote: Remote) -> EpydropError:
-    """The error to raise for a repository that could not be read."""
+def translated(error: GitFailed, repo: str, remote: Remote) -> EpydropError:
+    """The error to raise for a repository that git could not read."""
     complaint = error.complaint
-    if _AWAY.search(complaint):
+    if _UNREACHABLE.search(complaint):
         return RetryableError(f"the repository {repo} could not be reached: {complaint}")
     if _CERTIFICATE.search(complaint):
         return ConfigurationError(f"the certificate of the server of {repo} was not accepted: {complaint}")
     if _REFUSED.search(complaint):
         return BadInput(_refusal(repo, remote))
-    if remote.url.startswith("file://") and _NOT_THERE.search(complaint):
-        return BadInput(Problem(f"source: there is no git repository {repo!r}"))
+    if remote.url.startswith("file://") and _NO_REPOSITORY.search(complaint):
+        return BadInput(_problem(f"there is no git repository {repo!r}"))
     if found := _FORBIDDEN.search(complaint):
-        return BadInput(Problem(f"source: {repo!r} leads to the protocol {found[1]}, which is not allowed"))
+        return BadInput(_problem(f"{repo!r} leads to the protocol {found[1]}, which is not allowed"))
     return error
 
 
+def _problem(message: str, hint: str = "") -> Problem:
+    return Problem(f"source: {message}", hint=hint, path=("source", "repo"))
+
+
 def _refusal(repo: str, remote: Remote) -> Problem:
-    """GitHub answers for a private repository as for one that does not exist, so both are named."""
+    """GitHub gives the same answer for a private repository as for none, so the message names both possibilities."""
     if not remote.takes_token:
         hint = f"{TOKEN} is sent to {remote.token_server} and to no other server"
-        return Problem(f"source: {repo!r} does not exist, or it wants a user's name and password", hint=hint)
+        return _problem(f"{repo!r} does not exist, or it needs a user name and password", hint)
     if not remote.token:
         hint = (
-            f"put a token that may read it into the variable {TOKEN}; "
+            f"set the variable {TOKEN} to a token that may read it; "
             "in the cloud it is the secret epydrop-github-token (github_token = true in terraform)"
         )
-        return Problem(f"source: {repo!r} does not exist, or it is private and needs a token", hint=hint)
+        return _problem(f"{repo!r} does not exist, or it is private and needs a token", hint)
     hint = "it may have expired; a fine-grained token needs the permission 'Contents: read' for this repository"
-    return Problem(f"source: {repo!r} does not exist, or the token in {TOKEN} may not read it", hint=hint)
+    return _problem(f"{repo!r} does not exist, or the token in {TOKEN} may not read it", hint)

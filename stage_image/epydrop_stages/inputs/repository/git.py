@@ -1,8 +1,8 @@
-"""git as a subprocess: what it is told, and what it may see.
+"""Runs git as a subprocess with its own configuration and a minimal environment.
 
-A git started here knows none of this machine's settings, asks nobody anything, runs no hook and speaks only the
-protocols allowed. The token reaches it through its environment and a script that hands it to one server, so it stands
-in no address, argument, file or message.
+The experiment names the repository, so it is untrusted: git ignores this machine's settings, never prompts, runs no
+hook and uses only the allowed protocols. The token is passed through the environment to an askpass script that sends it
+to one server only, so it appears in no URL, argument, file or message.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _SERVER = "EPYDROP_GIT_SERVER"
 _CONFIG = ".gitconfig"
 _ASKPASS = "askpass"
 
-# git asks "Username for 'https://host': " and then "Password for 'https://user@host': ". Another server, to which a
-# redirect may lead, gets no answer.
+# git asks "Username for 'https://host': ", then "Password for 'https://user@host': ". The script answers only for the
+# token's server, so a redirect to another one does not get the token.
 ASKPASS = f"""#!/bin/sh
 case "$1" in
   "Username for '${_SERVER}'"*) echo x-access-token ;;
@@ -42,7 +42,7 @@ _INHERITED = re.compile(r"PATH|LD_LIBRARY_PATH|SSL_CERT_\w+|GIT_SSL_CAINFO|(?i:h
 
 @dataclass(frozen=True)
 class Remote:
-    """A repository and how it may be reached: ``token`` goes to ``token_server`` and to no other server."""
+    """A repository and how to reach it; ``token`` is sent to ``token_server`` only."""
 
     url: str
     token: str = field(default="", repr=False)
@@ -51,39 +51,40 @@ class Remote:
 
     @classmethod
     def of(cls, repo: str, token: str = "") -> Remote:
-        """The repository that an experiment names: ``owner/name`` on GitHub, https://... or file:///..."""
+        """The repository an experiment names: ``owner/name`` on GitHub, https://... or file:///... Raises BadInput."""
         if not unquote(repo).isprintable():
-            raise BadInput(Problem("source: repo: the address holds a character that cannot be printed"))
+            problem = Problem("source: repo: the address has an unprintable character", path=("source", "repo"))
+            raise BadInput(problem)  # a line break in it could add settings to git's configuration
         return cls(repo if "://" in repo else f"{_GITHUB}/{repo}.git", token)
 
     @property
     def takes_token(self) -> bool:
-        """Whether this is the server that the token is for."""
+        """Whether the repository is on the token's server."""
         return self.url.startswith(f"{self.token_server}/")
 
 
 def config_of(remote: Remote) -> str:
-    """The whole configuration that git gets; a server that is silent for a minute counts as away."""
+    """Git's whole configuration. Below 1 kB/s for a minute a transfer is aborted; the task is then retried."""
     sections = [
-        "[credential]\n\thelper =",
-        "[core]\n\thooksPath = /dev/null\n\tfsmonitor = false",
+        "[credential]\n\thelper =",  # else git might use this machine's stored passwords
+        "[core]\n\thooksPath = /dev/null\n\tfsmonitor = false",  # both start programs
         "[init]\n\tdefaultBranch = main\n\ttemplateDir =",
         "[protocol]\n\tversion = 2\n\tallow = never",
         *(f'[protocol "{name}"]\n\tallow = always' for name in remote.protocols),
         "[http]\n\tlowSpeedLimit = 1000\n\tlowSpeedTime = 60",
         "[fetch]\n\trecurseSubmodules = false",
         "[submodule]\n\trecurse = false",
-        "[gc]\n\tauto = 0",
+        "[gc]\n\tauto = 0",  # no background process in a folder that is about to be deleted
         "[maintenance]\n\tauto = false",
     ]
-    if remote.url.startswith("file://"):  # it may belong to somebody else; this one is read all the same, and no other
+    if remote.url.startswith("file://"):  # git refuses a folder of another user unless it is listed
         path = unquote(urlsplit(remote.url).path).rstrip("/").replace("\\", "\\\\").replace('"', '\\"')
         sections.append(f'[safe]\n\tdirectory = "{path}"\n\tdirectory = "{path}/.git"')
     return "\n".join(sections) + "\n"
 
 
 def environment_of(remote: Remote, home: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """All that git sees of the environment: where programs, proxies and certificates are, and the token, if it may."""
+    """Git's whole environment: search path, proxies, certificates, and the token if the server may have it."""
     env = {name: value for name, value in environ.items() if _INHERITED.fullmatch(name)}
     if "SSL_CERT_FILE" in env:
         env.setdefault("GIT_SSL_CAINFO", env["SSL_CERT_FILE"])
@@ -97,7 +98,7 @@ def environment_of(remote: Remote, home: Path, environ: Mapping[str, str]) -> di
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_SSH_COMMAND": "false",
         "GIT_OPTIONAL_LOCKS": "0",
-        "LC_ALL": "C",  # its complaints are read, see complaints.py
+        "LC_ALL": "C",  # complaints.py matches untranslated messages
     }
     if remote.token and remote.takes_token:
         env |= {TOKEN: remote.token, _SERVER: remote.token_server}
@@ -105,7 +106,7 @@ def environment_of(remote: Remote, home: Path, environ: Mapping[str, str]) -> di
 
 
 class Git:
-    """git at work in a bare repository of its own below ``folder``, with the experiment's repository as ``origin``."""
+    """git in a new bare repository below ``folder``, with the experiment's repository as ``origin``."""
 
     def __init__(self, folder: Path, remote: Remote, environ: Mapping[str, str] = os.environ) -> None:
         self.remote = remote
@@ -122,20 +123,20 @@ class Git:
         self.run("remote", "add", "origin", remote.url)
 
     def run(self, *args: str, minutes: float = 5) -> str:
-        """What git prints. Raises GitFailed with its complaint, RetryableError when it takes too long."""
+        """Run git; returns its output. Raises GitFailed with its error output, RetryableError after ``minutes``."""
         try:
             done = subprocess.run(
                 [self._git, *args],
                 check=False,
                 capture_output=True,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL,  # a question gets no answer instead of waiting for one
                 cwd=self._folder,
                 env=self._env,
                 timeout=60 * minutes,
             )
         except subprocess.TimeoutExpired as error:
             raise RetryableError(
-                f"git {args[0]} of {self.remote.url} did not end within {minutes:g} minutes"
+                f"git {args[0]} of {self.remote.url} did not finish within {minutes:g} minutes"
             ) from error
         if done.returncode:
             raise GitFailed(args, done.stderr.decode("utf-8", "replace"), self.remote)
@@ -143,27 +144,27 @@ class Git:
 
     @contextmanager
     def talk(self, *args: str) -> Iterator[tuple[BinaryIO, BinaryIO]]:
-        """Its standard input and output, for as long as the block lasts."""
+        """Run git for the duration of the block; yields its standard input and output."""
         with subprocess.Popen(
             [self._git, *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=self._folder, env=self._env
         ) as process:
             try:
                 yield cast("BinaryIO", process.stdin), cast("BinaryIO", process.stdout)
             finally:
-                process.kill()
+                process.kill()  # cat-file --batch waits for more requests
 
 
 def _program(env: Mapping[str, str]) -> str:
     found = shutil.which("git", path=env.get("PATH"))
     if found is None:
-        raise ConfigurationError("git is not installed; the builder needs it for an experiment with 'source'")
+        raise ConfigurationError("git is not installed; the builder needs it for experiments with 'source'")
     return found
 
 
 class GitFailed(EpydropError):
-    """git ended with an error; ``complaint`` is what it said."""
+    """git exited with an error; ``complaint`` is its error output with the token masked."""
 
     def __init__(self, args: Sequence[str], complaint: str, remote: Remote) -> None:
         hidden = complaint.replace(remote.token, "***") if remote.token else complaint
         self.complaint = hidden.strip()
-        super().__init__(f"git {args[0]} failed: {self.complaint or 'without a word'}")
+        super().__init__(f"git {args[0]} failed: {self.complaint or 'no error output'}")

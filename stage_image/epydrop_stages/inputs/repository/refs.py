@@ -1,4 +1,4 @@
-"""Which commit a ref means: a branch, a tag, or a commit in full or by its first digits."""
+"""Resolves a ref to a commit: a branch, a tag, or a full or abbreviated commit id."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from epydrop.errors import BadInput, Problem
 from epydrop_stages.inputs.repository.git import Git, GitFailed
 
 _FULL = re.compile(r"[0-9a-f]{40}")
-_SHORT = re.compile(r"[0-9a-f]{4,39}")  # git takes four digits or more for a commit (core.abbrev)
+_SHORT = re.compile(r"[0-9a-f]{4,39}")  # the shortest abbreviation that git accepts (core.abbrev)
 _EVERYTHING = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 
 
 def resolve(git: Git, ref: str, repo: str) -> str:
-    """The full name of the commit that ``ref`` means now. Raises BadInput, GitFailed."""
+    """The full id of the commit that ``ref`` means now. Raises BadInput, GitFailed."""
     named = parse_listing(git.run("ls-remote", "origin", "HEAD", "refs/heads/*", "refs/tags/*"))
     if not named:
-        raise BadInput(Problem(f"source: {repo!r} has no commit yet"))
+        raise BadInput(Problem(f"source: {repo!r} has no commit yet", path=("source", "repo")))
     if commit := commit_named(named, ref, repo):
         return commit
     digits = ref.lower()
@@ -30,42 +30,42 @@ def resolve(git: Git, ref: str, repo: str) -> str:
 
 
 def parse_listing(listing: str) -> dict[str, str]:
-    """Full name of the ref -> commit, from what ``git ls-remote`` prints; an annotated tag is the commit it is on."""
+    """Parse ``git ls-remote``: full ref name -> commit. An annotated tag maps to the commit it points to."""
     found = {}
     for line in listing.splitlines():
         object_id, _, name = line.partition("\t")
-        found[name.removesuffix("^{}")] = object_id  # git lists what a tag is on after the tag
+        found[name.removesuffix("^{}")] = object_id  # the peeled entry follows the tag and replaces it
     return found
 
 
 def commit_named(named: Mapping[str, str], ref: str, repo: str) -> str | None:
-    """The commit of the branch or tag of that name; None if there is none. Raises BadInput if two differ."""
+    """The commit of the branch or tag with that name, or None. Raises BadInput if a branch and a tag differ."""
     found = {name: named[name] for name in _readings(ref) if name in named}
     if len(set(found.values())) > 1:
-        hint = f"say {' or '.join(found)}"
-        raise BadInput(Problem(f"source: ref: {repo!r} has a branch and a tag called {ref!r}", hint=hint))
+        hint = f"use {' or '.join(found)}"
+        raise BadInput(_problem(f"{repo!r} has a branch and a tag called {ref!r}", hint))
     return next(iter(found.values()), None)
 
 
 def fetch(git: Git, commit: str, repo: str) -> None:
-    """Brings the commit here: alone where the server gives it alone, else with all history. Raises BadInput."""
+    """Fetch the commit alone if the server allows that, else all history. Raises BadInput if it does not exist."""
     try:
         git.run("fetch", "--quiet", "--depth=1", "--no-tags", "origin", commit, minutes=30)
-    except GitFailed:  # some servers give only what a branch or tag points to, some no commit without its history
+    except GitFailed:  # some servers refuse commits that no ref points to, others shallow fetches
         git.run("fetch", "--quiet", "--no-tags", "origin", *_EVERYTHING, minutes=30)
     try:
         git.run("cat-file", "-e", f"{commit}^{{commit}}")
     except GitFailed as error:
-        raise BadInput(Problem(f"source: ref: {repo!r} has no commit {commit}")) from error
+        raise BadInput(_problem(f"{repo!r} has no commit {commit}")) from error
 
 
 def _readings(ref: str) -> list[str]:
-    """The full names that a ref may be short for, see gitrevisions(7)."""
+    """The full names that a ref may abbreviate, in the order of gitrevisions(7)."""
     return [ref, f"refs/{ref}", f"refs/tags/{ref}", f"refs/heads/{ref}"]
 
 
 def _completed(git: Git, digits: str, ref: str, repo: str) -> str:
-    """The commit that begins with these digits; to know, the history has to be there, though not its files."""
+    """The commit whose id begins with these digits. Fetches all commits, without their trees and files (tree:0)."""
     git.run("fetch", "--quiet", "--no-tags", "--filter=tree:0", "origin", *_EVERYTHING, minutes=30)
     history = git.run("rev-list", "--all").split()
     found = [commit for commit in history if commit.startswith(digits)]
@@ -73,12 +73,16 @@ def _completed(git: Git, digits: str, ref: str, repo: str) -> str:
         return found[0]
     if found:
         listed = ", ".join(found[:3])
-        raise BadInput(Problem(f"source: ref: {ref!r} may mean {len(found)} commits of {repo!r}", hint=listed))
-    raise BadInput(Problem(f"source: ref: {repo!r} has no branch, tag or commit {ref!r}"))
+        raise BadInput(_problem(f"{ref!r} may mean {len(found)} commits of {repo!r}", listed))
+    raise BadInput(_problem(f"{repo!r} has no branch, tag or commit {ref!r}"))
 
 
 def _unknown(named: Mapping[str, str], ref: str, repo: str) -> Problem:
     known = [name.removeprefix("refs/heads/").removeprefix("refs/tags/") for name in named if name != "HEAD"]
     close = difflib.get_close_matches(ref, known, n=3)
     hint = f"did you mean {' or '.join(close)}?" if close else f"there is {', '.join(sorted(known)[:10])}"
-    return Problem(f"source: ref: {repo!r} has no branch, tag or commit {ref!r}", hint=hint)
+    return _problem(f"{repo!r} has no branch, tag or commit {ref!r}", hint)
+
+
+def _problem(message: str, hint: str = "") -> Problem:
+    return Problem(f"source: ref: {message}", hint=hint, path=("source", "ref"))

@@ -11,8 +11,6 @@ from epydrop.experiment import Experiment
 from epydrop_stages.contract.results import Observations
 from epydrop_stages.inputs.us_locations import UsLocation, us_location
 
-FILE = "experiment.yaml"
-
 
 def hub_location(location: str, experiment: Experiment) -> UsLocation | None:
     """By the population's own name, else by what the data file calls it."""
@@ -41,4 +39,4 @@ def hub_problems(experiment: Experiment, observed: Mapping[str, Observations]) -
 
 
 def _problem(message: str, hint: str = "") -> Problem:
-    return Problem(f"outputs: hub: {message}", FILE, hint=hint)
+    return Problem(f"outputs: hub: {message}", hint=hint, path=("outputs", "hub"))

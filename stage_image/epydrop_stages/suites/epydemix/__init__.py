@@ -1,4 +1,4 @@
-"""The ``epydemix`` suite: experiments that are epydemix configurations. Its three functions, and nothing else."""
+"""The ``epydemix`` suite: experiments whose ``model`` is an epydemix configuration. See ``contract.suite.Suite``."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from epydrop_stages.contract.description import Columns
 from epydrop_stages.contract.results import Result
 from epydrop_stages.contract.suite import Finished, Output, RunFacts, Task, seed_of
 from epydrop_stages.outputs.pools import pool_of
+from epydrop_stages.suites.epydemix.builder_checks import check, warnings_of
+from epydrop_stages.suites.epydemix.compute import run_work
 from epydrop_stages.suites.epydemix.describe import describe
 from epydrop_stages.suites.epydemix.model import Work
-from epydrop_stages.suites.epydemix.run import run_work
 from epydrop_stages.suites.epydemix.sources import Sources
 from epydrop_stages.suites.epydemix.tasks import parameter_kinds, points
-from epydrop_stages.suites.epydemix.validation import check, warnings_of
 from epydrop_stages.suites.epydemix.variables import prior_names, variable_names
 
 if TYPE_CHECKING:
@@ -26,11 +26,13 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("epydrop.stages.epydemix")
 
+NEEDS_FILES = False  # the builder puts the files into the tasks
+
 _PACKAGES = ("epydemix", "numpy", "scipy", "pandas", "dill", "zstandard")
 
 
 def build(experiment: Experiment, workspace: Path) -> Iterator[Task]:
-    """One task for each point and chain. Raises BadInput with every problem of configuration and data at once."""
+    """One task for each point and chain. Raises BadInput with all problems of configuration and data."""
     sources = Sources(experiment, workspace)
     check(experiment, sources)
     for warning in warnings(experiment):
@@ -43,20 +45,20 @@ def build(experiment: Experiment, workspace: Path) -> Iterator[Task]:
 
 
 def columns(experiment: Experiment) -> Columns:
-    """Paths of the varied parameters, variables of all models, calibrated parameters."""
+    """Varied parameters, variables of all models, calibrated parameters."""
     every = [point.config for point in points(experiment)]
     return Columns(parameter_kinds(experiment), variable_names(every), prior_names(every))
 
 
 def run(task: Task) -> Result:
-    """Simulates, or calibrates and projects. Raises BadInput if the task cannot be run, MemoryError as itself."""
+    """Simulate, or calibrate and project. Raises BadInput if the task cannot be computed."""
     work: Work = task.work
     return run_work(work, task.seed)
 
 
 def digest(results: Sequence[Finished], experiment: Experiment, facts: RunFacts, workspace: Path) -> PointDigest:
-    """The chains of one point, pooled; in a worker."""
-    from epydrop_stages.outputs.digests import digest_point  # noqa: PLC0415 - workers are forked before pyarrow is at work
+    """Digest the pooled chains of one point; called in a worker."""
+    from epydrop_stages.outputs.digests import digest_point  # noqa: PLC0415 - lazy: pyarrow starts threads, and workers are forked before
 
     pool = pool_of(results)
     return digest_point(pool, describe(pool, experiment), experiment, facts, workspace)
@@ -65,17 +67,17 @@ def digest(results: Sequence[Finished], experiment: Experiment, facts: RunFacts,
 def report(
     digests: Iterable[PointDigest], experiment: Experiment, facts: RunFacts, workspace: Path
 ) -> Iterator[Output]:
-    """Tables, quality and a report that needs nothing but itself."""
-    from epydrop_stages.outputs.publish import publish  # noqa: PLC0415 - as above
+    """Tables, quality.json and a self-contained report."""
+    from epydrop_stages.outputs.publish import publish  # noqa: PLC0415 - lazy, as above
 
     return publish(digests, experiment, facts, workspace)
 
 
 def warnings(experiment: Experiment) -> list[str]:
-    """What epydemix warns of, and what a forecast may be too small for, each once."""
+    """Warnings of epydemix and our own, without duplicates."""
     return warnings_of(experiment)
 
 
 def versions() -> dict[str, str]:
-    """The packages that the numbers depend on."""
+    """Versions of the packages that determine the numbers."""
     return {package: metadata.version(package) for package in _PACKAGES}

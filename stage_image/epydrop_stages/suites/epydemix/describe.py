@@ -1,4 +1,4 @@
-"""What the configuration of a point tells of its model: for tables, quality checks and report."""
+"""Describes the model of a point from its configuration, for tables, quality checks and report."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DERIVED_UNITS = {"infectious period": "days"}
 
 
 def describe(pool: Pool, experiment: Experiment) -> Description:
-    """The model of a point, whose results are in the pool."""
+    """The model of the point whose pooled results are given."""
     config = point_at(experiment, pool.location, pool.parameters).config
     structure = structure_of(config)
     calibration = config.get("calibration")
@@ -40,12 +40,15 @@ def describe(pool: Pool, experiment: Experiment) -> Description:
 
 
 def derived(config: Config, parameters: Mapping[str, Any], contacts: float) -> dict[str, Any]:
-    """R0 and the infectious period, where the model is one of which they are known.
+    """R0 (dimensionless) and the infectious period (days) for models in which both have a closed form; else {}.
+
+    ``parameters``: name -> number or shape (particles,), in 1/day; the values returned have the same shape.
 
     In SIR, SEIR and SIS the force of infection on group i is transmission_rate * sum_j C_ij I_j / N_j. With the mean
-    infectious period 1 / recovery_rate, the next-generation matrix (van den Driessche and Watmough 2002) has the
-    spectral radius transmission_rate / recovery_rate * radius(C); ``contacts`` is radius(C), 1 in a population
-    without ages.
+    infectious period 1 / recovery_rate, the spectral radius of the next-generation matrix (van den Driessche and
+    Watmough 2002, doi:10.1016/S0025-5564(02)00108-6) is transmission_rate / recovery_rate * radius(C); ``contacts`` is
+    radius(C), which is 1 in a population without age groups. Vaccination makes people only partly susceptible, so the
+    formula does not hold.
     """
     model = config["model"]
     if model.get("type") not in ("SIR", "SEIR", "SIS") or model.get("vaccination"):
@@ -68,7 +71,7 @@ def _words(config: Config) -> str:
 
 
 def _names(pool: Pool, experiment: Experiment) -> dict[str, str]:
-    """What a hub is sent has the hub's name."""
+    """The variable that a hub receives is shown under the hub's name for it."""
     hub, observed = experiment.outputs.hub, pool.first.observed
     if hub is None or observed is None:
         return {}

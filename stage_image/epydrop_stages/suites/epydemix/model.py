@@ -1,4 +1,4 @@
-"""From a configuration and a stored population to a model that is ready to run; nothing is downloaded here."""
+"""Builds a model that is ready to run from a configuration and a stored population; downloads nothing."""
 
 from __future__ import annotations
 
@@ -34,9 +34,10 @@ Simulator = Callable[[Mapping[str, Any], Rng], Trajectory]
 
 @dataclass(frozen=True)
 class Work:
-    """All that a task needs: the configuration, its population, and the files that the configuration names.
+    """Everything that a task needs, so that it reads no file and no network.
 
-    ``observed`` is what ``data`` tell of the location; without them the configuration says itself what was observed.
+    ``files``: name -> content of the files that the configuration names. ``observed``: the observations of the
+    location from the experiment's ``data``; None if the configuration itself names its observations.
     """
 
     config: Config
@@ -48,7 +49,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Setting:
-    """A model that is ready to run, with what every one of its simulations shares."""
+    """A model that is ready to run, with what all its simulations share. ``dt`` in days."""
 
     model: EpiModel
     initial: dict[str, Floats] | None
@@ -58,22 +59,22 @@ class Setting:
 
     @property
     def size(self) -> float:
-        """How many people there are."""
+        """Population in people."""
         return float(np.sum(self.model.population.Nk))
 
     @property
     def dates(self) -> Days:
-        """When each time step begins."""
+        """Start of each time step, shape (steps,)."""
         return np.asarray(compute_simulation_dates(self.start, self.end, dt=self.dt))
 
     @property
     def contacts(self) -> float:
-        """The spectral radius of the contact matrix, all layers together."""
+        """Spectral radius of the contact matrix, summed over all layers (contacts per day)."""
         overall = np.sum(list(self.model.population.contact_matrices.values()), axis=0)
         return float(np.max(np.abs(np.linalg.eigvals(overall))))
 
     def simulator(self) -> Simulator:
-        """A function (parameters, generator) -> Trajectory by days; what all simulations share is computed once."""
+        """A function (parameters, generator) -> Trajectory in days; computes once what all simulations share."""
         model, groups = self.model, len(self.model.population.Nk)
         dates = self.dates
         model.compute_contact_reductions(dates)
@@ -96,7 +97,7 @@ class Setting:
     def _trajectory(
         self, dates: Days, definitions: Mapping[str, Floats], compartments: Floats, transitions: Floats
     ) -> Trajectory:
-        """What epydemix's ``simulate`` returns."""
+        """The result in the form of epydemix's ``simulate``."""
         model = self.model
         places, moves = model.compartments_idx, model.transitions_idx
         named = format_simulation_output(compartments, transitions, places, moves, model.population.Nk_names)
@@ -104,9 +105,9 @@ class Setting:
 
 
 class _Days:
-    """Steps of at most a day to days, as ``Trajectory.resample`` does it, at a tenth of its cost.
+    """Aggregates steps of at most a day to days: the result of ``Trajectory.resample("D")`` at a tenth of its cost.
 
-    A compartment's value is that at the end of the day, a transition's the sum over the day.
+    A compartment has the value at the end of the day, a transition the sum over the day.
     """
 
     def __init__(self, dates: Days) -> None:
@@ -114,7 +115,7 @@ class _Days:
         self._ends = np.append(self._starts[1:], len(dates)) - 1
 
     def of(self, trajectory: Trajectory) -> Trajectory:
-        """The same simulation by days."""
+        """The same simulation in days."""
         return replace(
             trajectory,
             compartments={name: values[self._ends] for name, values in trajectory.compartments.items()},
@@ -126,7 +127,7 @@ class _Days:
 
 
 def prepare(work: Work, folder: Path) -> Setting:
-    """The model of a configuration, with the stored population in place of one that epydemix would download."""
+    """Build the model; the stored population replaces the one that epydemix would download."""
     if work.observed:
         work = replace(work, config={**work.config, "simulation": whole_days(work.config["simulation"])})
     model = _build(work, folder)
@@ -141,7 +142,7 @@ def prepare(work: Work, folder: Path) -> Setting:
 
 
 def _build(work: Work, folder: Path) -> EpiModel:
-    """As ``build_model_from_config``; transitions follow the population, whose groups their schedules need."""
+    """Like ``build_model_from_config``, but transitions are added after the population: schedules need its groups."""
     if work.population is None:
         return build_model_from_config(work.config, config_dir=folder)
     config = copy.deepcopy(work.config)
@@ -150,7 +151,7 @@ def _build(work: Work, folder: Path) -> EpiModel:
     if config["model"].get("type", "custom") not in SUPPORTED_MODELS:
         transitions, config["model"]["transitions"] = config["model"]["transitions"], []
     model = build_model_from_config(config, config_dir=folder)
-    model.set_population(copy.deepcopy(work.population))
+    model.set_population(copy.deepcopy(work.population))  # each model gets its own, which epydemix may modify
     for transition in transitions:
         params = _transition_params(transition, config["simulation"], work.population, folder)
         model.add_transition(transition["source"], transition["target"], kind=transition["kind"], params=params)
@@ -174,7 +175,7 @@ def _transition_params(transition: Config, simulation: Config, population: Popul
 
 @contextlib.contextmanager
 def folder_of(files: Mapping[str, bytes]) -> Iterator[Path]:
-    """A temporary folder with these files, for as long as the block lasts: epydemix reads them by their paths."""
+    """A temporary folder with these files for the duration of the block: epydemix reads them by path."""
     with tempfile.TemporaryDirectory() as root:
         for name, content in files.items():
             path = Path(root, name)

@@ -1,7 +1,7 @@
-"""From the posterior into the future: one projection for each scenario, all from the same particles.
+"""Projects the posterior into the future: one projection per scenario, all from the same particles.
 
-Run number k takes the same particle and the same stream of random numbers in every scenario, so scenarios differ by
-what they change and by nothing else: until the first change they are the same to the last person.
+Simulation k uses the same particle and the same random numbers in every scenario (common random numbers), so scenarios
+differ only by what they change: before the first change they are identical to the person.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from epydrop_stages.suites.epydemix.totals import collect, totals_of
 
 NO_SCENARIO = ""
 
-_STREAM = 1  # beside the task's seed, so that a projection does not repeat the calibration's numbers
+_STREAM = 1  # added to the task's seed, so that the projection does not reuse the calibration's random numbers
 
 
 def projected(config: Config, overlay: Mapping[str, Any]) -> Config:
     """The configuration of one scenario's projection.
 
-    The sections under ``projection`` are laid over the model's: parameters by name, and lists replace lists, as in
-    epydemix. A scenario then changes only what it says: its interventions and overrides come on top of those.
+    As in epydemix, sections under ``projection`` override the model's: parameters by name, lists as a whole. The
+    scenario's parameters override those, and its interventions and overrides are added to the lists.
     """
     projection: Config = dict(config["projection"] or {})
     found = {**config}
@@ -43,17 +43,18 @@ def projected(config: Config, overlay: Mapping[str, Any]) -> Config:
 
 
 def scenario_configs(config: Config, scenarios: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Config]]:
-    """Each scenario's name and configuration; a projection without scenarios is one with an empty name."""
+    """Name and configuration of each scenario; a projection without scenarios is one with an empty name."""
     for name, overlay in (scenarios or {NO_SCENARIO: {}}).items() if "projection" in config else ():
         yield name, projected(config, overlay)
 
 
 @dataclass(frozen=True)
 class Draws:
-    """Particles drawn by their weights, each with a stream of random numbers: the k-th draw is always the same.
+    """Weighted draws of particles, each with its own random generator; draw k depends on ``seed`` and k only.
 
-    With ``replayed`` steps a draw replays the accepted simulation that far, and only then goes its own way: what is
-    projected is then the future of a past that fits the data. Without, it has nothing but the particle's parameters.
+    With ``replayed`` steps, a draw first replays the accepted simulation for that many time steps and continues with
+    new random numbers: the projection continues a past that fits the data. With 0, only the particle's parameters are
+    used and the past is simulated anew.
     """
 
     particles: Sequence[Particle]
@@ -62,14 +63,14 @@ class Draws:
     replayed: int = 0
 
     def of(self, number: int) -> tuple[Mapping[str, float], Rng]:
-        """The parameters of one particle, and what its simulation draws from."""
+        """Parameters of the drawn particle, and the random numbers of its simulation."""
         rng = np.random.default_rng([self.seed, _STREAM, number])
         particle = self.particles[rng.choice(len(self.particles), p=self.weights)]
         return particle.values, Switched(particle.rng(), rng, self.replayed) if self.replayed else rng
 
 
 def project(work: Work, folder: Path, draws: Draws, target: str) -> Iterator[Trajectories]:
-    """Simulations from the start to the projection's end, one set for each scenario."""
+    """Simulations from the start date to the projection's end, one set for each scenario."""
     count = int((work.config.get("projection") or {}).get("n_simulations", DEFAULT_N_PROJECTIONS))
     for scenario, config in scenario_configs(work.config, work.scenarios):
         run = prepare(replace(work, config=config), folder).simulator()

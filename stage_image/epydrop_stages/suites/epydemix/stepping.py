@@ -1,8 +1,10 @@
-"""epydemix's stochastic simulation, the same to the last person, at a fraction of its cost.
+"""epydemix's stochastic simulation with identical results at a fraction of its cost.
 
-``stochastic_simulation`` draws group by group and compartment by compartment. Here all draws of a time step are one
-call of ``Generator.multinomial``, which takes them from the same stream in the same order, and the chances of leaving
-that do not depend on the state are computed for all steps at once. The tests hold both against each other.
+The algorithm is epydemix's (``stochastic_simulation``): in each time step the people leaving a compartment are a
+multinomial draw, with probabilities from competing constant hazards. epydemix draws group by group and compartment by
+compartment. Here all draws of a step are one call of ``Generator.multinomial``, which consumes the same random numbers
+in the same order, and probabilities that do not depend on the state are computed for all steps at once. The tests
+compare both, person by person.
 """
 
 from __future__ import annotations
@@ -24,14 +26,14 @@ Counts = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Switched:
-    """Random numbers from ``past`` up to a step, and from ``future`` from it on: a past replayed, and then left."""
+    """Random numbers from ``past`` before the time step ``step``, and from ``future`` from that step on."""
 
     past: np.random.Generator
     future: np.random.Generator
     step: int
 
     def at(self, step: int) -> np.random.Generator:
-        """What this step draws from."""
+        """The generator of this step."""
         return self.past if step < self.step else self.future
 
 
@@ -39,7 +41,10 @@ Rng = np.random.Generator | Switched
 
 
 class Stepper:
-    """The steps of one model. T: time steps, C: compartments, A: those that people leave, N: groups."""
+    """The time steps of one model. In shapes, T: time steps, C: compartments, A: compartments with an exit, N: groups.
+
+    ``contacts``: the contact matrices of each step by layer. ``dt``: length of a step in days.
+    """
 
     def __init__(self, model: EpiModel, contacts: Sequence[Mapping[str, Floats]], dt: float) -> None:
         self._model = model
@@ -61,7 +66,10 @@ class Stepper:
         ]
 
     def run(self, definitions: Mapping[str, Floats], initial: Counts, rng: Rng) -> tuple[Floats, Floats]:
-        """Compartments at the end of each step (T, C, N), and transitions during it (T, transitions, N)."""
+        """Compartments at the end of each step, shape (T, C, N), and transitions during it, shape (T, transitions, N).
+
+        ``definitions``: parameter -> its values by step and group; ``initial``: people, shape (C, N).
+        """
         chances = self._known_chances(definitions)
         states = np.empty((len(chances) + 1, *initial.shape), dtype=np.int64)
         moves = np.empty(chances.shape, dtype=np.int64)
@@ -74,13 +82,16 @@ class Stepper:
                 chances[step, place] = self._chances(name, self._rates(name, data))
             leavers = state[self._sources]
             generator = rng.at(step) if isinstance(rng, Switched) else rng
-            moves[step] = moved = generator.multinomial(leavers, chances[step])  # (A, N, C), those who stay among them
+            moves[step] = moved = generator.multinomial(
+                leavers, chances[step]
+            )  # shape (A, N, C); staying is one outcome
+            # Those who stay are drawn too, so everyone who could leave arrives somewhere and is then subtracted.
             states[step + 1] = state + np.add.reduce(moved, axis=0).T
             states[step + 1, self._sources] -= leavers
-        return states[1:].astype(float), self._by_transition(moves)
+        return states[1:].astype(float), self._by_transition(moves)  # floats, as epydemix returns
 
     def _known_chances(self, definitions: Mapping[str, Floats]) -> Floats:
-        """The chances (T, A, N, C) of going from each compartment to any, where they are known beforehand."""
+        """Probabilities (T, A, N, C) of going from each compartment to any; 0 where they depend on the state."""
         steps, groups, every = len(self._contacts), len(self._model.population.Nk), len(self._index)
         chances = np.zeros((steps, len(self._leaving), groups, every))
         state_dependent = dict(self._state_dependent)
@@ -93,7 +104,7 @@ class Stepper:
         return chances
 
     def _data(self, definitions: Mapping[str, Floats]) -> dict[str, Any]:
-        """What epydemix's rate functions look at, but for what changes from step to step."""
+        """The arguments of epydemix's rate functions, except those that change from step to step."""
         return {
             "parameters": definitions,
             "comp_indices": self._index,
@@ -103,7 +114,7 @@ class Stepper:
         }
 
     def _rates(self, name: str, data: dict[str, Any]) -> Floats:
-        """The rates (N, C) of leaving a compartment, by target."""
+        """Rates per day of leaving a compartment, by target, shape (N, C)."""
         rates = np.zeros((len(data["pop_sizes"]), len(self._index)))
         data["source"] = name
         for transition in self._leaving[name]:
@@ -112,7 +123,12 @@ class Stepper:
         return rates
 
     def _chances(self, name: str, rates: Floats) -> Floats:
-        """Rates (..., N, C) as chances within a time step: competing risks, constant during the step."""
+        """Convert rates (..., N, C) to probabilities within a time step, same shape.
+
+        Competing risks with constant hazards: with total hazard h = sum of rates * dt, someone leaves with probability
+        1 - exp(-h), to each target in proportion to its rate. The order of the additions is epydemix's, because
+        another order may differ in the last bit and so change a draw.
+        """
         hazard = np.zeros(rates.shape[:-1])
         for target in self._targets[name]:
             hazard += rates[..., target] * self._dt
@@ -124,7 +140,7 @@ class Stepper:
         return chances
 
     def _by_transition(self, moves: Counts) -> Floats:
-        """Moves (T, A, N, C) as (T, transitions, N); two transitions between the same compartments are one."""
+        """Rearrange moves (T, A, N, C) to (T, transitions, N); parallel transitions are counted as one."""
         found = np.zeros((len(moves), len(self._model.transitions_idx), moves.shape[2]))
         for place, (name, transitions) in enumerate(self._leaving.items()):
             for transition in transitions:
@@ -134,9 +150,9 @@ class Stepper:
 
 
 def _rate(params: Any, definitions: Mapping[str, Floats], steps: int) -> Any:
-    """The rate of a spontaneous transition at all steps (T, N): a number, a parameter, or an expression of some.
+    """The rate of a spontaneous transition: a scalar or shape (T, N), from a number, a parameter or an expression.
 
-    A parameter may be given for longer than is simulated.
+    A parameter may be given for more steps than are simulated.
     """
     if not isinstance(params, str):
         return params

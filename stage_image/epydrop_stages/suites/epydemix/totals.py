@@ -1,4 +1,4 @@
-"""Simulations without their age groups: what is kept of each, and many of them stacked."""
+"""Reduces simulations to totals over age groups, and stacks many of them into arrays."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from epydrop_stages.contract.results import Days, Floats, Trajectories
 
 @dataclass(frozen=True)
 class Totals:
-    """One simulation by days: variable -> shape (days,)."""
+    """One simulation in days: variable -> shape (days,), in people."""
 
     dates: Days
     variables: dict[str, Floats]
 
 
 def totals_of(trajectory: Trajectory, target: str = "") -> Totals:
-    """The totals over all age groups, and the target variable if it is none of them."""
+    """Totals over all age groups, plus the target variable if it is not a total."""
     both = {**trajectory.compartments, **trajectory.transitions}
     names = [name for name in both if name.endswith("_total") or name == target]
     return Totals(days_of(trajectory), {name: np.asarray(both[name], dtype=float) for name in names})
 
 
 def days_of(trajectory: Trajectory) -> Days:
-    """The days simulated."""
+    """Simulated days, shape (days,)."""
     return np.array(trajectory.dates, dtype="datetime64[D]")
 
 
 def series_of(trajectory: Trajectory, variable: str) -> Floats:
-    """One variable, of shape (days,)."""
+    """One variable, shape (days,), in people."""
     source = trajectory.compartments if variable in trajectory.compartments else trajectory.transitions
     return np.asarray(source[variable], dtype=float)
 
 
 def collect(kind: str, runs: Sequence[Totals], weights: Floats, scenario: str = "") -> Trajectories:
-    """Simulations stacked: each variable gets the shape (simulations, days)."""
+    """Stack simulations: each variable gets the shape (simulations, days)."""
     first = runs[0]
     return Trajectories(kind, first.dates, {name: _stack(runs, name) for name in first.variables}, weights, scenario)
 

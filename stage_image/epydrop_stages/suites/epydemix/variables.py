@@ -1,4 +1,4 @@
-"""What the variables of a model are called and mean: known from the configuration, before anything is simulated."""
+"""Names and meaning of a model's variables, derived from the configuration before anything is simulated."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MODULES = ("waning_immunity", "vaccination", "outcome")
 
 @dataclass(frozen=True)
 class Structure:
-    """The compartments of a model and its transitions, in epydemix's order; ``infections`` are the mediated ones."""
+    """Compartments and transitions in epydemix's order. ``infections`` are mediated by the ``infectious``."""
 
     compartments: tuple[str, ...]
     transitions: tuple[str, ...]
@@ -23,12 +23,12 @@ class Structure:
     infectious: tuple[str, ...]
 
     def variables(self) -> list[str]:
-        """The totals over all age groups, in people: of compartments, and of transitions per day."""
+        """Totals over all age groups: compartments in people, transitions in people per day."""
         return [f"{name}_total" for name in (*self.compartments, *self.transitions)]
 
 
 def structure_of(config: Config) -> Structure:
-    """The structure of the model that a valid configuration describes."""
+    """The model's structure; the configuration must be valid."""
     model = config["model"]
     if model.get("type", "custom") in SUPPORTED_MODELS:
         built = load_predefined_model(model["type"], **{key: model[key] for key in _MODULES if key in model})
@@ -47,7 +47,7 @@ def structure_of(config: Config) -> Structure:
 
 
 def variable_names(configs: Iterable[Config]) -> list[str]:
-    """The variables of all these configurations, each once."""
+    """Variables of all these configurations, without duplicates."""
     names: dict[str, None] = {}
     targets: dict[str, None] = {}
     seen: set[str] = set()
@@ -61,7 +61,7 @@ def variable_names(configs: Iterable[Config]) -> list[str]:
 
 
 def prior_names(configs: Iterable[Config]) -> list[str]:
-    """The calibrated parameters of all these configurations, each once."""
+    """Calibrated parameters of all these configurations, without duplicates."""
     names: dict[str, None] = {}
     for config in configs:
         names.update(dict.fromkeys((config.get("calibration") or {}).get("priors") or {}))
@@ -73,7 +73,7 @@ def _unique(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def parameter_units(config: Config) -> dict[str, str]:
-    """The units of a predefined model's parameters; nothing is known of a custom model's."""
+    """Parameter -> unit for predefined models; {} for custom models, whose units are unknown."""
     model = config["model"]
     if model.get("type", "custom") not in SUPPORTED_MODELS:
         return {}

@@ -1,6 +1,6 @@
-"""The files of a configuration: basemodel, modelset and output, found where the experiment says or by their structure.
+"""Finds the files of a configuration (basemodel, modelset, output): where the experiment says, or by their structure.
 
-Knows how the files are told apart, and where they may lie; what stands in them is checked elsewhere.
+Knows how to distinguish the files and where they may be; ``config_validation`` checks their content.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from epydrop.experiment import Experiment
 from epydrop.experiment.data_files import normal_name
 from epydrop.experiment.text.source import Source, read_source, source_of
 from epydrop.experiment.text.yaml_writer import write_yaml
-from epydrop_stages.inputs.problem_locations import placed
 
 PARTS = ("basemodel", "modelset", "output")
 
@@ -31,7 +30,7 @@ _PREFERRED = {"output.yaml", "output.yml"}
 
 @dataclass(frozen=True)
 class Part:
-    """One of the three. ``name`` is the file, or empty when its content stands in the experiment itself."""
+    """One part of the configuration. ``name`` is its file, or empty if its content is inline in the experiment."""
 
     part: str
     name: str
@@ -40,7 +39,7 @@ class Part:
 
     @property
     def document(self) -> dict[str, Any]:
-        """What stands in it; a new copy each time."""
+        """The content as plain values; a new copy each time."""
         return self.source.plain()
 
     @property
@@ -49,26 +48,24 @@ class Part:
         return kind_of(self.document) or ""
 
     def at(self, *path: str) -> Any:
-        """The value at a path, or None if there is none."""
+        """The value at a path, or None."""
         value: Any = self.document
         for step in path:
             value = value.get(step) if isinstance(value, Mapping) else None
         return value
 
     def problem(self, message: str, path: tuple[str | int, ...] = (), hint: str = "") -> Problem:
-        """A problem with it, at the path, or else where the words of the message stand."""
+        """A problem at a path, with the line in its file or, if it is inline, the path in the experiment."""
         if not self.name:
-            dotted = ".".join(map(str, (self.part, *path)))
-            return Problem(f"config: {dotted}: {message}", hint=hint)
-        if path:
-            return self.source.key_place(path).problem(f"{'.'.join(map(str, path))}: {message}", hint)
-        found = placed(Problem(message, hint=hint), self.source)
-        return found if found.line else self.source.place(()).problem(message, hint)
+            inline = ("config", self.part, *path)
+            return Problem(f"config: {'.'.join(map(str, inline[1:]))}: {message}", hint=hint, path=inline)
+        prefix = f"{'.'.join(map(str, path))}: " if path else ""
+        return self.source.key_place(path).problem(f"{prefix}{message}", hint)
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """What the package is to be called with."""
+    """The parts to call the package with."""
 
     basemodel: Part
     modelset: Part | None
@@ -79,7 +76,7 @@ class Configuration:
 
 
 def kind_of(document: Mapping[str, Any]) -> str | None:
-    """What kind of file this is, by its structure: the package's own rule."""
+    """The kind of file, by its structure; this is the package's own rule."""
     modelset = document.get("modelset")
     if isinstance(modelset, Mapping):
         for kind in ("calibration", "sampling"):
@@ -89,13 +86,13 @@ def kind_of(document: Mapping[str, Any]) -> str | None:
 
 
 def part_of(document: Mapping[str, Any]) -> str | None:
-    """Which of the three a file is."""
+    """The part that a file is, or None."""
     kind = kind_of(document)
     return "modelset" if kind in {"calibration", "sampling"} else kind
 
 
 def find(experiment: Experiment, folder: Path) -> Configuration:
-    """The configuration of an experiment whose files lie in the folder. Raises BadInput with every problem."""
+    """Find the configuration of an experiment among the files in ``folder``. Raises BadInput with all problems."""
     search = _Search(experiment.exp_id, folder)
     given = experiment.config.model_dump() if experiment.config else {}
     problems: list[Problem] = []
@@ -114,7 +111,7 @@ def find(experiment: Experiment, folder: Path) -> Configuration:
 
 
 def _given(part: str, value: str | Mapping[str, Any] | None, search: _Search) -> Part | None:
-    """The part that the experiment names or holds, or that lies in the folder it names, or in one of the usual ones."""
+    """The part that the experiment names or contains, or the one in the folder it names or a usual folder."""
     if value is None:
         return search.one(part, search.folders())
     if isinstance(value, Mapping):
@@ -123,20 +120,24 @@ def _given(part: str, value: str | Mapping[str, Any] | None, search: _Search) ->
         name = normal_name(value)
         path = search.root / name
         if not path.resolve().is_relative_to(search.root.resolve()):
-            raise BadInput(Problem(f"config: {part}: {value!r} lies outside of the experiment's files"))
+            raise BadInput(_problem(f"{part}: {value!r} is outside of the experiment's files", part))
         if path.is_dir():
             return search.one(part, [name]) or _none(part, name)
         if not path.is_file():
-            raise BadInput(Problem(f"config: {part}: there is no file {value!r} in the bundle or the repository"))
+            raise BadInput(_problem(f"{part}: there is no file {value!r} in the bundle or the repository", part))
         found = _read(name, path)
     if part_of(found.document) != part:
-        raise BadInput(found.problem(f"this is no {part} file: it needs {_TOPS[part]}"))
+        raise BadInput(found.problem(f"this cannot be the {part}: it needs {_TOPS[part]}"))
     return found
 
 
 def _none(part: str, folder: str) -> Part:
-    hint = f"one has {_TOPS[part]}"
-    raise BadInput(Problem(f"config: {part}: there is no {part} file in the folder {folder!r}", hint=hint))
+    message = f"{part}: there is no {part} file in the folder {folder!r}"
+    raise BadInput(_problem(message, part, hint=f"it has {_TOPS[part]}"))
+
+
+def _problem(message: str, *path: str, hint: str = "") -> Problem:
+    return Problem(f"config: {message}", hint=hint, path=("config", *path))
 
 
 def _read(name: str, path: Path) -> Part:
@@ -146,7 +147,7 @@ def _read(name: str, path: Path) -> Part:
 
 
 class _Search:
-    """Looks for configuration files by their structure; names of files mean nothing."""
+    """Looks for configuration files by their structure; their names do not matter."""
 
     def __init__(self, exp_id: str, root: Path) -> None:
         self.root = root
@@ -154,7 +155,7 @@ class _Search:
         self._unreadable: dict[str, Problem] = {}
 
     def folders(self) -> list[str]:
-        """Where the files of an experiment may lie: in a repository by its id, in a bundle at the top."""
+        """Folders that may hold an experiment's files: named by its id in a repository, the top in a bundle."""
         last = self._exp_id.rsplit("/", 1)[-1]
         deeper = sorted(
             path.relative_to(self.root).as_posix() for path in self.root.glob(f"experiments/*/{last}/config")
@@ -163,22 +164,22 @@ class _Search:
         return list(dict.fromkeys([*own, *deeper, "config", "."]))
 
     def one(self, part: str, folders: list[str]) -> Part | None:
-        """The only such file in these folders, or None. Raises BadInput if there are several."""
+        """The only file of this part in these folders, or None. Raises BadInput if there are several."""
         found = [file for folder in folders for file in self._in(folder) if file.part == part]
-        if part == "output" and len(found) > 1:  # others are for later, when other outputs are asked for
+        if part == "output" and len(found) > 1:  # the others are for ``rerun-output``
             found = [file for file in found if Path(file.name).name in _PREFERRED] or found
         if len(found) > 1:
             names = ", ".join(file.name for file in found)
             hint = f"name one of them: config: {{{part}: {found[0].name}}}"
-            raise BadInput(Problem(f"config: there are {len(found)} {part} files: {names}", hint=hint))
+            raise BadInput(_problem(f"there are {len(found)} {part} files: {names}", part, hint=hint))
         return found[0] if found else None
 
     def missing(self, part: str) -> Problem:
-        """Says where such a file was looked for, and what lay there and could not be read."""
-        message = f"config: no {part} file was found: a YAML file with {_TOPS[part]}"
+        """The problem of a missing part: the folders searched, and the files there that could not be read."""
+        message = f"no {part} file was found: a YAML file with {_TOPS[part]}"
         looked = f"drop it together with the experiment, in a folder or .zip; looked in {', '.join(self.folders())}"
         unreadable = "; ".join(f"could not be read: {problem}" for problem in self._unreadable.values())
-        return Problem(message, hint=f"{looked}; {unreadable}" if unreadable else looked)
+        return _problem(message, part, hint=f"{looked}; {unreadable}" if unreadable else looked)
 
     def _in(self, folder: str) -> Iterator[Part]:
         here = self.root / folder

@@ -1,4 +1,4 @@
-"""The package's results as this project's own: what the digest, the quality checks and the report work with."""
+"""Converts the package's results to ``contract.results``, the form of digests, quality checks and report."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import numpy as np
 import pandas as pd
 
 from epydrop_stages.contract.results import Days, Floats, Posterior, Result, Trajectories
-from epydrop_stages.suites.epymodelingsuite.work import CALIBRATION, Made
+from epydrop_stages.suites.epymodelingsuite.work import CALIBRATION, PackageResult
 
-_TOTAL = "_total"  # epydemix's name for all age groups together
-_BASELINE = "baseline"  # the package's name for the only scenario that it projects
+_TOTAL = "_total"  # epydemix's suffix for sums over age groups
+_BASELINE = "baseline"  # the package's name for its only scenario
 
 
-def as_result(made: Made) -> Result:
-    """What one task computed: totals over all age groups, in people, at the dates that the package resampled to.
+def as_result(made: PackageResult) -> Result:
+    """The result of one task: totals over all age groups, in people, on the dates to which the package resampled.
 
-    A weekly transition is the sum over the week that ends on its date, a compartment its value at that date. Where the
-    start was sampled, the package fills the time before it with zeros; only dates on which every simulation runs are
-    taken, and what was counted before them is summed up. Of a calibration the fitted variable alone is known, at the
-    dates of the data.
+    A weekly transition is the sum over the week that ends on its date, a compartment its value on that date. If start
+    dates were sampled, the package fills the time before them with zeros: only dates on which every simulation runs
+    are kept, and the people counted before are summed in ``earlier``. For a calibration only the fitted variable is
+    available, on the dates of the data.
     """
     calibrated = made.kind == CALIBRATION
     found = _calibrated(made) if calibrated else _simulated(made.output.results.trajectories)
@@ -40,10 +40,11 @@ def _simulated(runs: Sequence[Any]) -> Iterator[Trajectories]:
     yield Trajectories("simulation", _days(runs[0].dates), _stacked(tables, names), _equal(len(runs)))
 
 
-def _calibrated(made: Made) -> Iterator[Trajectories]:
+def _calibrated(made: PackageResult) -> Iterator[Trajectories]:
     results = made.output.results
     target = made.observed.variable if made.observed else "data"
     selected = results.get_selected_trajectories()
+    # Without dates the fitted values cannot be placed in time.
     if len(selected) and "date" in selected[0]:
         values = np.stack([np.asarray(run["data"], dtype=float) for run in selected])
         weights = _normed(results.get_weights())

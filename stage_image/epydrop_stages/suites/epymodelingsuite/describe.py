@@ -1,4 +1,4 @@
-"""What the configuration tells of the model: for quality checks and report."""
+"""Describes the model from the configuration, for quality checks and report."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from epydrop_stages.contract.description import Description, Prior
 from epydrop_stages.suites.epymodelingsuite.configuration import Configuration
 
 START = "start_date"
-_STEP = 1.0  # days; the package's default
-_TOTAL = "_total"  # epydemix's name for all age groups together
+_STEP = 1.0  # days; the package's default time step
+_TOTAL = "_total"  # epydemix's suffix for sums over age groups
 
 
 class _Counts:
-    """A distribution over whole numbers with the density that a histogram of them approaches."""
+    """A discrete distribution with a density, so that it can be drawn and compared like a continuous one."""
 
     def __init__(self, distribution: Any) -> None:
         self._distribution = distribution
@@ -26,12 +26,12 @@ class _Counts:
         return getattr(self._distribution, name)
 
     def pdf(self, x: Any) -> Any:
-        """The probability of the nearest whole number."""
+        """Probability of the nearest whole number: the density of a histogram with bins of width 1."""
         return self._distribution.pmf(np.rint(x))
 
 
 def describe(configuration: Configuration) -> Description:
-    """The model, the same for every task: only its population and its samples differ."""
+    """The model, the same for every task; tasks differ in population and samples only."""
     model = configuration.basemodel.document["model"]
     span = model["timespan"]
     mediated = [each for each in model["transitions"] if each["type"] == "mediated"]
@@ -48,7 +48,7 @@ def describe(configuration: Configuration) -> Description:
 
 
 def varied(configuration: Configuration) -> dict[str, str]:
-    """What tells the samples of one location apart: dotted path -> 'number' or 'text'; nothing in other runs."""
+    """The sampled values: dotted path -> 'number' or 'text'; {} if nothing is sampled."""
     if configuration.modelset is None or configuration.modelset.kind != "sampling":
         return {}
     samplers = configuration.modelset.document["modelset"]["sampling"]["samplers"]
@@ -60,13 +60,13 @@ def varied(configuration: Configuration) -> dict[str, str]:
 
 
 def _units(configuration: Configuration) -> dict[str, str]:
-    """A calibrated start date is a number of days."""
+    """Unit of a calibrated start date, which the package represents as a number of days."""
     start = configuration.modelset.at("modelset", "calibration", START) if configuration.modelset else None
     return {START: f"days after {start['reference_date']}"} if start else {}
 
 
 def _priors(configuration: Configuration) -> Iterator[tuple[str, Prior]]:
-    """The priors of parameters, compartments and start date, as the package makes scipy's distributions of them."""
+    """The priors of parameters, compartments and start date, as scipy distributions like the package's own."""
     document = configuration.modelset.document["modelset"] if configuration.modelset else {}
     calibration = document.get("calibration") or {}
     named = {**(calibration.get("parameters") or {}), **(calibration.get("compartments") or {})}

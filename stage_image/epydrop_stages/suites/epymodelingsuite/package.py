@@ -1,6 +1,6 @@
-"""The package epymodelingsuite itself: whether it is here, whether it fits what else is installed, and its versions.
+"""The package epymodelingsuite itself: whether it is installed, compatible with the other packages, and its version.
 
-It is imported only inside functions, so that everything else works where it is not installed.
+It is imported only inside functions, because it is optional.
 """
 
 from __future__ import annotations
@@ -27,39 +27,41 @@ _FIRST = re.compile(r"0\.[01](\.|$)")
 
 
 def require() -> None:
-    """Raises BadInput, with what to install, unless the package is here and works with the others.
+    """Raise BadInput with installation instructions unless the package is installed and can be imported.
 
-    It is the experiment that asks for the package, and whoever wrote it can have it installed or use another suite.
+    BadInput and not ConfigurationError, because the experiment asks for the package: its author can use another suite.
     """
     try:
         version = metadata.version(NAME)
     except metadata.PackageNotFoundError:
         hint = f"{INSTALL}; in the cloud, build the image with it"
-        raise BadInput(Problem(f"suite: the package '{NAME}' is not installed here", hint=hint)) from None
+        raise BadInput(_problem(f"the package '{NAME}' is not installed here", hint)) from None
     pandas = metadata.version("pandas")
     if _FIRST.match(version) and int(pandas.split(".")[0]) >= 3:
-        # It assigns to parts of a table, which from pandas 3 on (copy on write) fails or is lost without a word.
-        message = f"suite: '{NAME}' {version} was written for pandas below 3, and this is pandas {pandas}"
-        raise BadInput(Problem(message, hint=INSTALL))
+        # It assigns to slices of a table; with copy-on-write (pandas 3) that fails or is silently lost.
+        raise BadInput(_problem(f"'{NAME}' {version} needs pandas below 3, but this is pandas {pandas}", INSTALL))
     try:
         for module in _MODULES:
             importlib.import_module(f"{NAME}.{module}")
-    except Exception as error:  # whatever a mismatch of versions raises
-        message = f"suite: '{NAME}' cannot be imported: {type(error).__name__}: {error}"
+    except Exception as error:  # a version mismatch may raise anything
         hint = f"installed are {installed()}; try {INSTALL}"
-        raise BadInput(Problem(message, hint=hint)) from error
+        raise BadInput(_problem(f"'{NAME}' cannot be imported: {type(error).__name__}: {error}", hint)) from error
+
+
+def _problem(message: str, hint: str) -> Problem:
+    return Problem(f"suite: {message}", hint=hint, path=("suite",))
 
 
 def is_first() -> bool:
-    """Whether this is the version that was published first, whose ways are known."""
+    """Whether this is the first published version, whose limits are known (see ``limits``)."""
     return bool(_FIRST.match(metadata.version(NAME)))
 
 
 def versions() -> dict[str, str]:
-    """What the suite computes with: package -> version."""
+    """Packages that determine the numbers: package -> version."""
     return {package: metadata.version(package) for package in _PACKAGES}
 
 
 def installed() -> str:
-    """The same in words."""
+    """The versions as text."""
     return ", ".join(f"{package} {version}" for package, version in versions().items())

@@ -1,4 +1,4 @@
-"""The builder's part: every check, the package's builder, one trial, and then the tasks."""
+"""The builder's part: all checks, the package's builder, a trial simulation, then the tasks."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from epydemix.population import population as population_source
 from epydrop.errors import BadInput, RetryableError
 from epydrop_stages.contract.results import Observations
 from epydrop_stages.contract.suite import Task
-from epydrop_stages.suites.epymodelingsuite.checks import Configs, validated
+from epydrop_stages.suites.epymodelingsuite.compatibility import with_known_strategy
+from epydrop_stages.suites.epymodelingsuite.config_validation import Configs, validated
 from epydrop_stages.suites.epymodelingsuite.configuration import Configuration
 from epydrop_stages.suites.epymodelingsuite.describe import describe
-from epydrop_stages.suites.epymodelingsuite.differences import with_known_strategy
-from epydrop_stages.suites.epymodelingsuite.hub import problems_of_outputs
-from epydrop_stages.suites.epymodelingsuite.observed import DataFile
+from epydrop_stages.suites.epymodelingsuite.hub_requirements import problems_of_outputs
+from epydrop_stages.suites.epymodelingsuite.observed_data import DataFile
 from epydrop_stages.suites.epymodelingsuite.tasks import sampling_seed, tasks_of
-from epydrop_stages.suites.epymodelingsuite.trial import explained, try_out
+from epydrop_stages.suites.epymodelingsuite.trial import failure, try_out
 
 _log = logging.getLogger("epydrop.stages.epymodelingsuite")
 
 
 def prepared_tasks(configuration: Configuration, seed: int, folder: Path) -> Iterator[Task]:
-    """The tasks, ordered by location. Raises BadInput with every problem, RetryableError when populations cannot be had."""
+    """The tasks, ordered by location. Raises BadInput with all problems, RetryableError if a download fails."""
     if data := os.environ.get("EPYDEMIX_DATA"):
-        population_source.EPYDEMIX_DATA_BASE_URL = data  # where the package's own loader looks, too
+        population_source.EPYDEMIX_DATA_BASE_URL = data  # the package loads its populations from there too
     configs = validated(configuration, folder)
     configs.basemodel.model.random_seed = sampling_seed(seed)
     codes = _codes(configs)
@@ -41,14 +41,14 @@ def prepared_tasks(configuration: Configuration, seed: int, folder: Path) -> Ite
         problems.extend(error.problems)
     if problems:
         raise BadInput(*problems)
-    outputs = [with_known_strategy(output) for output in _built(configs)]
-    try_out(outputs, configuration.basemodel)
-    describe(configuration)  # the output stage will: what it stumbles over is told before anything is spent
+    outputs = [with_known_strategy(output) for output in _built(configuration, configs)]
+    try_out(outputs, configuration)
+    describe(configuration)  # fails here, before any task runs, and not in the output stage
     yield from tasks_of(outputs, configs, seed, observed)
 
 
-def _built(configs: Configs) -> Sequence[Any]:
-    """What the package's builder makes, always as a list."""
+def _built(configuration: Configuration, configs: Configs) -> Sequence[Any]:
+    """The BuilderOutputs of the package's builder, always as a list."""
     from epymodelingsuite.dispatcher import dispatch_builder  # noqa: PLC0415 - see package.py
 
     try:
@@ -56,14 +56,15 @@ def _built(configs: Configs) -> Sequence[Any]:
     except MemoryError:
         raise
     except Exception as error:
+        # A failed download, which the package wraps in an error of its own, is retried and not reported as bad input.
         if isinstance(error.__context__, URLError):
-            raise RetryableError(f"the data of a population could not be fetched: {error.__context__}") from error
-        raise BadInput(explained(error, "its builder")) from error
+            raise RetryableError(f"the data of a population could not be downloaded: {error.__context__}") from error
+        raise BadInput(failure(error, "its builder", configuration)) from error
     return outputs if isinstance(outputs, list) else [outputs]
 
 
 def _codes(configs: Configs) -> list[str]:
-    """The locations by their codes, as the package's data files have them; 'all' are those that the package knows."""
+    """The codes of the locations, as used in the package's data files; 'all' means all that the package knows."""
     from epymodelingsuite.utils import convert_location_name_format, get_location_codebook  # noqa: PLC0415
 
     modelset = configs.calibration or configs.sampling
@@ -78,7 +79,7 @@ def _codes(configs: Configs) -> list[str]:
 def _observed(
     configuration: Configuration, configs: Configs, codes: Sequence[str], folder: Path
 ) -> dict[str, Observations]:
-    """What was observed, by the name of the population."""
+    """Population name -> its observations; {} without a calibration."""
     from epymodelingsuite.utils import convert_location_name_format  # noqa: PLC0415 - see package.py
 
     if configs.calibration is None or configuration.modelset is None:

@@ -1,7 +1,7 @@
-"""The package's tables, put together from one result after the other; its figures; the configuration; the tasks.
+"""Publishes the package's tables and figures, its configuration, and the table of tasks.
 
-The package wants all results at once; asked for one at a time, its tables follow each other as in one call, and the
-memory holds one result. Only the rows of a hub file come in another order: location by location.
+The package expects all results in one call. Called for one result at a time, its tables have the same rows in the same
+order, and memory holds one result. Only the rows of a hub file are in another order: location by location.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from epydrop_stages.outputs.tables.files import Table
 from epydrop_stages.outputs.tables.rows import as_columns
 from epydrop_stages.suites.epymodelingsuite.configuration import Configuration
 from epydrop_stages.suites.epymodelingsuite.generator import Generated
-from epydrop_stages.suites.epymodelingsuite.hub_rows import HUB_FILE, hub_problems
-from epydrop_stages.suites.epymodelingsuite.joined import JoinedTables, is_table
-from epydrop_stages.suites.epymodelingsuite.work import Made
+from epydrop_stages.suites.epymodelingsuite.hub_file import HUB_FILE, hub_problems
+from epydrop_stages.suites.epymodelingsuite.joined_tables import JoinedTables, is_table
+from epydrop_stages.suites.epymodelingsuite.work import PackageResult
 
 _COLUMNS = {
     "index": "integer",
@@ -43,7 +43,7 @@ _COLUMNS = {
 
 @dataclass(frozen=True)
 class TaskDigest:
-    """What is published of one task."""
+    """What is published about one task."""
 
     task: TaskLine
     kind: str
@@ -53,15 +53,15 @@ class TaskDigest:
     generated: Generated = field(default_factory=Generated)
 
     @classmethod
-    def of(cls, task: TaskLine, made: Made, generated: Generated) -> TaskDigest:
-        """Of a result and what the package made of it."""
+    def of(cls, task: TaskLine, made: PackageResult, generated: Generated) -> TaskDigest:
+        """From a result and the files that the package made from it."""
         posterior = getattr(made.output.results, "posterior_distributions", None)
         particles = len(posterior[max(posterior)]) if posterior else None
         return cls(task, made.kind, particles, made.failed_simulations, made.failed_projections, generated)
 
     @property
     def findings(self) -> list[Finding]:
-        """What the package left out, or did without, and would not have told."""
+        """What the package left out or dropped without an error."""
         location = self.task.key.location
         sentences = [
             f"output.{part} is left out, because the package failed: {reason}"
@@ -71,32 +71,32 @@ class TaskDigest:
             counted = "simulations of the calibration failed, and the package counted them as zero"
             sentences.append(f"{self.failed_simulations} {counted}")
         if self.failed_projections:
-            sentences.append(f"{self.failed_projections} projections failed, and the tables do without them")
+            sentences.append(f"{self.failed_projections} projections failed and are missing from the tables")
         found = [Finding("package", Severity.WARN, sentence, location) for sentence in sentences]
         hub = [Finding("hub", Severity.FAIL, problem, location) for problem in hub_problems(self.generated.files)]
         if not sentences:
-            found.append(Finding("package", Severity.PASS, "it made all that was asked", location))
+            found.append(Finding("package", Severity.PASS, "it made everything that was requested", location))
         if HUB_FILE in self.generated.files and not hub:
-            found.append(Finding("hub", Severity.PASS, "the hub would take it", location))
+            found.append(Finding("hub", Severity.PASS, "the hub would accept it", location))
         return [*found, *hub]
 
 
 @dataclass(frozen=True)
 class SuiteDigest:
-    """A point: what the package made of it, and what the report of every suite needs."""
+    """The digest of a point: the package's files, and the common part that the report needs."""
 
     tasks: Sequence[TaskDigest]
     point: PointDigest
 
     @classmethod
     def of(cls, tasks: Sequence[TaskDigest], point: PointDigest) -> SuiteDigest:
-        """With the findings on the package among those of the point."""
+        """Combine both parts; the findings about the package join those of the point."""
         quality = point.quality.with_findings(finding for task in tasks for finding in task.findings)
         return cls(tasks, replace(point, quality=quality))
 
 
 class PackageFiles:
-    """Everything that the package made, and the table of all tasks; files are ready when all digests went through."""
+    """Collects the package's files and the rows of the task table; complete when all digests have been collected."""
 
     def __init__(self, workspace: Path, facts: RunFacts) -> None:
         self._workspace = workspace
@@ -106,25 +106,25 @@ class PackageFiles:
         self._rows: list[dict[str, Any]] = []
         self._kinds: set[str] = set()
 
-    def taking(self, digests: Iterable[SuiteDigest]) -> Iterator[PointDigest]:
-        """Passes the digests on, and keeps the package's part. Raises EpydropError if they are of two kinds."""
+    def collect(self, digests: Iterable[SuiteDigest]) -> Iterator[PointDigest]:
+        """Store the package's part of each digest, yield the common part. Raises EpydropError for mixed kinds."""
         for digest in digests:
             for task in digest.tasks:
-                self._take(task)
+                self._add(task)
             yield digest.point
 
     def close(self, configuration: Configuration, experiment: Experiment) -> Iterator[Output]:
-        """All files."""
+        """Finish and return all files."""
         yield from self._tables.close()
         yield from self._outputs
         yield from self._task_table(experiment)
         for part in configuration:
             yield self._written(f"config/{part.part}.yaml", part.text)
 
-    def _take(self, digest: TaskDigest) -> None:
+    def _add(self, digest: TaskDigest) -> None:
         self._kinds.add(digest.kind)
         if len(self._kinds) > 1:
-            raise EpydropError(f"the run holds results of two kinds, {' and '.join(sorted(self._kinds))}")
+            raise EpydropError(f"the run has results of two kinds, {' and '.join(sorted(self._kinds))}")
         for name, data in digest.generated.files.items():
             if is_table(name):
                 self._tables.add(name, data)
@@ -143,7 +143,7 @@ class PackageFiles:
         )
 
     def _task_table(self, experiment: Experiment) -> list[Output]:
-        """All tasks, those that are missing in their places, with the reason."""
+        """The table of all tasks; missing ones have the reason."""
         missing = [{**_key(task), "state": "missing", "reason": reason} for task, reason in self._facts.missing]
         rows = sorted([*self._rows, *missing], key=lambda row: int(row["index"]))
         table = Table(self._workspace, Layout("tasks", _COLUMNS, experiment.outputs.formats))
@@ -168,6 +168,6 @@ def _key(task: TaskLine) -> dict[str, Any]:
 
 
 def _of_task(name: str, task: TaskLine, tasks: int) -> str:
-    """The name of a figure; where there are several tasks, each has its own."""
+    """The name of a figure; made unique if there are several tasks."""
     path = PurePath(name)
     return name if tasks == 1 else f"{path.stem}-{task.key.location}-{task.index:05d}{path.suffix}"

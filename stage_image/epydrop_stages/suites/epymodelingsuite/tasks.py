@@ -1,4 +1,4 @@
-"""From the package's BuilderOutputs to tasks: what tells them apart, and in which order they come."""
+"""Turns the package's BuilderOutputs into tasks: their keys and their order."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from epydrop.errors import BadInput
+from epydrop.errors import BadInput, Problem
 from epydrop_stages.contract.results import Observations
 from epydrop_stages.contract.suite import Task, TaskKey
-from epydrop_stages.suites.epymodelingsuite.checks import Configs
+from epydrop_stages.suites.epymodelingsuite.config_validation import Configs
 from epydrop_stages.suites.epymodelingsuite.work import Work, kind_of
 
 
 def sampling_seed(experiment_seed: int) -> int:
-    """The seed of the sampler's points: the same ones for every location, whichever others there are."""
+    """The seed of the sampled points: the same for every location, so that locations can be added."""
     word = int.from_bytes(hashlib.sha256(b"epymodelingsuite samples").digest()[:4], "big")
     return int(np.random.SeedSequence(experiment_seed, spawn_key=(word,)).generate_state(1)[0])
 
@@ -25,12 +25,13 @@ def sampling_seed(experiment_seed: int) -> int:
 def tasks_of(
     outputs: Sequence[Any], configs: Configs, seed: int, observed: Mapping[str, Observations]
 ) -> Iterator[Task]:
-    """One task for each BuilderOutput, ordered by location; ``observed`` by the name of the population.
+    """One task per BuilderOutput, ordered by location. ``observed``: population name -> observations.
 
     Raises BadInput if the outputs are of two kinds, whose results the package cannot publish together.
     """
     if len({kind_of(output) for output in outputs}) > 1:
-        raise BadInput("config: the package made simulations and calibrations, and a run holds results of one kind")
+        message = "config: the package made both simulations and calibrations, but a run has results of one kind"
+        raise BadInput(Problem(message, path=("suite",)))
     points = _points(outputs, configs)
     places = {location_of(output): None for output in outputs}
     seen: Counter[str] = Counter()
@@ -38,24 +39,24 @@ def tasks_of(
         for output, parameters in zip(outputs, points, strict=True):
             if location_of(output) == place:
                 alike = TaskKey(place, parameters, 0).digest()
-                key = TaskKey(place, parameters, seen[alike])  # two equal samples are two chains of one point
+                key = TaskKey(place, parameters, seen[alike])  # equal samples are chains of one point
                 seen[alike] += 1
                 yield Task(key, key.seed(seed), Work.of(output, observed.get(place)))
 
 
 def location_of(output: Any) -> str:
-    """The name of a BuilderOutput's population, as it stands in the package's tables."""
+    """The population name of a BuilderOutput, as in the package's tables."""
     return str(output.model.population.name)
 
 
 def _points(outputs: Sequence[Any], configs: Configs) -> list[dict[str, Any]]:
-    """What tells the outputs of one location apart: nothing, or the values that were sampled."""
+    """The parameters of each output: {} or the sampled values."""
     if configs.sampling is None:
         return [{} for _ in outputs]
     from epymodelingsuite.sample_generator import generate_samples  # noqa: PLC0415 - see package.py
 
     samples = generate_samples(configs.sampling, configs.basemodel.model.random_seed)
-    if len(outputs) % len(samples):  # another version may combine them otherwise
+    if len(outputs) % len(samples):  # another version may combine samples and locations differently
         counts: Counter[str] = Counter()
         points = []
         for output in outputs:
@@ -66,7 +67,7 @@ def _points(outputs: Sequence[Any], configs: Configs) -> list[dict[str, Any]]:
 
 
 def _point(sample: Mapping[str, Any]) -> dict[str, Any]:
-    """A sample of the package as dotted paths and plain values."""
+    """A sample of the package as dotted path -> plain value."""
     point: dict[str, Any] = {
         f"{section}.{name}": float(value)
         for section in ("parameters", "compartments")

@@ -1,4 +1,4 @@
-"""One simulation before anything is spent: what would fail in every task fails here, once and in words."""
+"""Runs a trial simulation in the builder: what would fail in every task fails here, once, with an explanation."""
 
 from __future__ import annotations
 
@@ -10,26 +10,16 @@ import pandas as pd
 
 from epydrop.errors import BadInput, Problem
 from epydrop_stages.suites.epymodelingsuite.compute import seeded
-from epydrop_stages.suites.epymodelingsuite.configuration import Part
+from epydrop_stages.suites.epymodelingsuite.configuration import Configuration, Part
+from epydrop_stages.suites.epymodelingsuite.limits import known_limits
 from epydrop_stages.suites.epymodelingsuite.package import NAME, installed
+from epydrop_stages.suites.epymodelingsuite.package_warnings import package_warnings
 from epydrop_stages.suites.epymodelingsuite.tasks import location_of
-from epydrop_stages.suites.epymodelingsuite.warned import listening
 from epydrop_stages.suites.epymodelingsuite.work import Work, kind_of
 
-# What version 0.1.0 cannot do, by what it raises: it leaves a variable unset, or reads what is not there.
-_LIMITS = {
-    "intervention_types": "it needs at least one intervention; one of scaling_factor 1.0 changes nothing",
-    "'NoneType' object is not subscriptable": "it calibrates only models with vaccination and a calibrated start_date",
-    "has no attribute 'resample_frequency'": "add model.simulation.resample_frequency, such as W-SAT for weekly data",
-    "has no attribute 'n_sims'": "add model.simulation with n_sims and resample_frequency",
-    "'NoneType' object has no attribute 'items'": "give calibration both 'parameters' and 'compartments', empty or not",
-    "is out of bounds for axis 0": "it samples start_date only in models without vaccination",
-    "'<' not supported between instances of 'NoneType'": "it samples only where start_date is sampled, too",
-}
 
-
-def try_out(outputs: Sequence[Any], basemodel: Part) -> None:
-    """Simulates the first task, and of sampled models the ones that begin first and last. Raises BadInput."""
+def try_out(outputs: Sequence[Any], configuration: Configuration) -> None:
+    """Simulate the first task and, of sampled models, those with the earliest and latest start. Raises BadInput."""
     chosen = {id(output): output for output in (outputs[0], *_extremes(outputs))}
     for output in chosen.values():
         copy = seeded(Work.of(output).open(), 0)
@@ -38,18 +28,18 @@ def try_out(outputs: Sequence[Any], basemodel: Part) -> None:
             if copy.calibrator is None:
                 _simulation(copy)
             else:
-                _compare(*_calibration(copy), basemodel)
+                _compare(*_calibration(copy), configuration.basemodel)
         except BadInput:
             raise
         except Exception as error:
-            raise BadInput(explained(error, where)) from error
+            raise BadInput(failure(error, where, configuration)) from error
 
 
-def explained(error: Exception, doing: str) -> Problem:
-    """An error of the package as a problem of the configuration, with what is known of its limits."""
-    message = f"{type(error).__name__}: {error}"
-    hint = next((advice for words, advice in _LIMITS.items() if words in message), f"installed are {installed()}")
-    return Problem(f"config: {NAME}: {doing} failed: {message}", hint=hint)
+def failure(error: Exception, doing: str, configuration: Configuration) -> Problem:
+    """An exception of the package as a problem, with the known limits that this configuration exceeds as a hint."""
+    hint = "; ".join(known_limits(configuration)) or f"installed are {installed()}"
+    message = f"config: {NAME}: {doing} failed: {type(error).__name__}: {error}"
+    return Problem(message, hint=hint, path=("suite",))  # what raised it does not say which setting is the cause
 
 
 def _extremes(outputs: Sequence[Any]) -> list[Any]:
@@ -66,7 +56,7 @@ def _simulation(configs: Any) -> None:
 
 
 def _calibration(configs: Any) -> tuple[Sequence[Any], Sequence[Any]]:
-    """Simulates one draw of the priors as a calibration, and as a projection; returns the dates of both."""
+    """Simulate one draw from the priors as a calibration and as a projection; returns the dates of both."""
     sampler = configs.calibrator
     rng = np.random.default_rng(0)
     drawn = {name: prior.rvs(random_state=rng) for name, prior in sampler.priors.items()}
@@ -78,8 +68,8 @@ def _calibration(configs: Any) -> tuple[Sequence[Any], Sequence[Any]]:
 
 
 def _simulated(configs: Any, parameters: dict[str, Any]) -> dict[str, Any]:
-    """What the wrapped simulation returns; it swallows some errors, and warns of them."""
-    with listening() as warned:
+    """Call the wrapped simulation. It catches some errors and only logs them; these are raised as RuntimeError."""
+    with package_warnings() as warned:
         found: dict[str, Any] = configs.calibrator.simulation_function(parameters)
     if warned.failures or not found:
         raise RuntimeError(warned.failures[-1] if warned.failures else "it returned nothing")
@@ -87,11 +77,11 @@ def _simulated(configs: Any, parameters: dict[str, Any]) -> dict[str, Any]:
 
 
 def _compare(observed: Sequence[Any], simulated: Sequence[Any], basemodel: Part) -> None:
-    """Raises BadInput if no observation has a simulated date: everything would be compared with zero."""
+    """Raise BadInput if no observation is on a simulated date: the package would compare everything with zero."""
     theirs, ours = (pd.DatetimeIndex(pd.to_datetime(list(dates))) for dates in (observed, simulated))
     if not theirs.isin(ours).any():
-        message = f"the data are of {_days(theirs)}, and the model gives values on {_days(ours)}"
-        hint = "name the day on which the data's weeks end, such as W-SAT"
+        message = f"the data are for {_days(theirs)}, but the model has values for {_days(ours)}"
+        hint = "name the day on which the weeks of the data end, such as W-SAT"
         raise BadInput(basemodel.problem(message, ("model", "simulation", "resample_frequency"), hint))
 
 

@@ -1,4 +1,4 @@
-"""Keys that nothing reads: the package's schemas pass them over in silence."""
+"""Finds keys that the package does not read: its schemas ignore unknown keys silently."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from epydrop.errors import Problem
+from epydrop.errors import KeyPath, Problem
 from epydrop.experiment.text.problems import did_you_mean
 from epydrop_stages.suites.epymodelingsuite.configuration import Part
 
-Steps = tuple[str | int, ...]
-Unknown = tuple[Steps, list[str]]  # where the key stands, and what stands for a key there
+Unknown = tuple[KeyPath, list[str]]  # path of the key, and the keys that are known there
 
-_ALIKE = 0.8  # a slip of the pen; files in use have keys of their own that are less like the package's
+_ALIKE = 0.8  # similarity of a typo; files in use have keys of their own that are less similar to the package's
 
 
-def unknown_keys(document: Any, read: Any, at: Steps = ()) -> Iterator[Unknown]:
-    """The keys of a document that its reading in the package's own classes has no place for."""
+def unknown_keys(document: Any, read: Any, at: KeyPath = ()) -> Iterator[Unknown]:
+    """The keys of a document that do not exist in the package's classes. ``read``: the document in these classes."""
     if isinstance(read, BaseModel) and isinstance(document, Mapping):
         fields = {field.alias or name: name for name, field in type(read).model_fields.items()}
         fields |= {name: name for name in type(read).model_fields}
@@ -37,14 +36,14 @@ def unknown_keys(document: Any, read: Any, at: Steps = ()) -> Iterator[Unknown]:
 
 
 def misspelled(part: Part, read: Any) -> Iterator[Problem]:
-    """A problem for each unknown key that is nearly a known one: what it asks for would be missing without a word."""
+    """A problem for each unknown key that looks like a typo of a known one: its setting would silently be ignored."""
     for path, known in unknown_keys(part.document, read):
         if hint := did_you_mean(str(path[-1]), known, alike=_ALIKE):
-            yield part.problem("the package knows no such key", path, hint)
+            yield part.problem("the package has no such key", path, hint)
 
 
 def unread(part: Part, read: Any) -> Iterator[str]:
-    """A sentence for each of the others."""
+    """A warning for each other unknown key."""
     for path, known in unknown_keys(part.document, read):
         if not did_you_mean(str(path[-1]), known, alike=_ALIKE):
-            yield f"{'.'.join(map(str, path))} of the {part.part} is not read: the package knows no such key"
+            yield f"{'.'.join(map(str, path))} of the {part.part} is not read: the package has no such key"

@@ -1,4 +1,4 @@
-"""What a task of this suite carries to the runner, and what comes back: the package's own objects, and a few facts."""
+"""The input and the result of a task of this suite: the package's own objects with a few facts added."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ SIMULATION, CALIBRATION = "simulation", "calibration"
 
 @dataclass(frozen=True)
 class Work:
-    """One BuilderOutput, as dill wrote it: it may need the repository's modules, so it is opened only among them."""
+    """One pickled BuilderOutput. It may refer to the repository's modules, so it is unpickled in the workspace."""
 
     pickled: bytes
     observed: Observations | None = None
 
     @classmethod
     def of(cls, output: Any, observed: Observations | None = None) -> Work:
-        """Takes in a BuilderOutput of the package."""
+        """Pickle a BuilderOutput."""
         return cls(dill.dumps(output), observed)
 
     def open(self) -> Any:
-        """The BuilderOutput, a new one each time."""
-        return dill.loads(self.pickled)  # noqa: S301 - it came in a signed artifact
+        """Unpickle the BuilderOutput; a new object each time."""
+        return dill.loads(self.pickled)  # noqa: S301 - from a signed artifact
 
 
 @dataclass(frozen=True)
-class Made:
-    """What the package returned for one task. ``people`` and ``contacts`` are as in ``results.Result``."""
+class PackageResult:
+    """What the package returned for one task. ``people`` and ``contacts``: as population and contacts of ``Result``."""
 
     kind: str
     output: Any  # SimulationOutput or CalibrationOutput
     people: float
     contacts: float
     observed: Observations | None = None
-    failed_simulations: int = 0  # of a calibration: the package counts them as simulations in which nobody falls ill
+    failed_simulations: int = 0  # of a calibration: the package treats them as epidemics without cases
     failed_projections: int = 0
 
 
 def kind_of(output: Any) -> str:
-    """What a BuilderOutput asks for."""
+    """Whether a BuilderOutput is a simulation or a calibration."""
     return SIMULATION if output.simulation else CALIBRATION
