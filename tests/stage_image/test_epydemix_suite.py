@@ -15,7 +15,7 @@ from support.stage_run import StageRun, experiment_in
 
 from epydrop.experiment import read_experiment
 from epydrop.experiment.bundle.pack import pack
-from epydrop_stages.outputs.pools import weighted_quantiles
+from epydrop_stages.outputs.weighted import weighted_quantiles
 from epydrop_stages.suites.epydemix.checks import problems_and_warnings, scenario_problems
 from epydrop_stages.suites.epydemix.describe import derived
 from epydrop_stages.suites.epydemix.model import Work, prepare

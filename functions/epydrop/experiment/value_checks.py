@@ -10,6 +10,7 @@ from typing import Any
 
 from epydrop import machine_types
 from epydrop.errors import BadInput
+from epydrop.experiment.hub_formats import HUB_FORMATS
 from epydrop.experiment.text.problems import Finding, did_you_mean, refuse
 from epydrop.experiment.text.source import describe
 from epydrop.formats import names
@@ -188,9 +189,10 @@ def period(value: str) -> str:
 
 
 def hub_format(value: str) -> str:
-    """The hubs whose files we know."""
-    if value != "flusight":
-        refuse([Finding(f"expected 'flusight', got {describe(value)}", did_you_mean(value, ["flusight"]))])
+    """A forecast hub whose file can be written."""
+    if value not in HUB_FORMATS:
+        known = " or ".join(f"'{one}'" for one in HUB_FORMATS)
+        refuse([Finding(f"expected {known}, got {describe(value)}", did_you_mean(value, HUB_FORMATS))])
     return value
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from epydrop.experiment import Experiment
 from epydrop_stages.contract.description import Columns
 from epydrop_stages.contract.suite import Finished, Output, RunFacts, Task, seed_of
-from epydrop_stages.outputs.pools import pool_of
+from epydrop_stages.outputs.pooled_point import pooled_point
 from epydrop_stages.suites.epymodelingsuite import package
 from epydrop_stages.suites.epymodelingsuite.configuration import find
 
@@ -56,13 +56,14 @@ def columns(experiment: Experiment) -> Columns:
 
 def digest(results: Sequence[Finished], experiment: Experiment, facts: RunFacts, workspace: Path) -> SuiteDigest:
     """What the package's output generator makes of each result of one point, and what the report needs of it."""
-    from epydrop_stages.outputs.digests import digest_point  # noqa: PLC0415 - workers are forked before pyarrow is at work
+    from epydrop_stages.outputs.point_digest import digest_point  # noqa: PLC0415 - workers are forked before pyarrow is at work
     from epydrop_stages.suites.epymodelingsuite.convert import as_result  # noqa: PLC0415 - as above
     from epydrop_stages.suites.epymodelingsuite.describe import describe  # noqa: PLC0415 - as above
     from epydrop_stages.suites.epymodelingsuite.publish import SuiteDigest, TaskDigest  # noqa: PLC0415 - as above
 
-    pool = pool_of([Finished(one.task, as_result(one.result)) for one in results])  # first: the generator changes them
-    point = digest_point(pool, describe(find(experiment, Path.cwd())), experiment, facts, workspace)
+    # before the generator, which changes the results
+    pooled = pooled_point([Finished(one.task, as_result(one.result)) for one in results])
+    point = digest_point(pooled, describe(find(experiment, Path.cwd())), experiment, facts, workspace)
     generator = _generator(experiment.model_dump_json(), str(Path.cwd()))
     return SuiteDigest.of([TaskDigest.of(one.task, one.result, generator.of(one.result)) for one in results], point)
 

@@ -1,0 +1,337 @@
+"""The report: what it says of a small run and of a large one, what it leaves out, and its figures as files."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+from epydrop_stages.outputs.pooled_point import PooledPoint
+from epydrop_stages.outputs.report.figure_files import point_stem, safe_name
+from epydrop_stages.outputs.report.page import environment
+from epydrop_stages.outputs.report.point_summary import PointSummary, outcomes_of
+from PIL import Image
+from support.made_up_epidemics import STATES, forecast_run, sweep_run
+
+from epydrop.formats.serialization import from_json
+from epydrop.formats.stage_records import Complete
+from epydrop_stages.contract.description import Description
+from epydrop_stages.contract.results import Result, Trajectories
+from epydrop_stages.contract.tries import Try
+from epydrop_stages.outputs.report.figures.style import DPI
+from epydrop_stages.outputs.report.figures.timeline import without_pauses
+
+FAILED = {5: ("out_of_memory", "MemoryError", "could not allocate 2.1 GiB"), 6: ("timed_out", "", "")}
+
+
+@pytest.fixture(scope="module")
+def forecast(tmp_path_factory):
+    """Four states, one of whose chains disagree, four weeks held back."""
+    folder = tmp_path_factory.mktemp("forecast")
+    run = forecast_run(folder, STATES[:4], chains=2, scenarios=("as_now", "closed"), simulations=20).write()
+    assert run.publish() == 0
+    return run
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory):
+    """Fifteen points of one location, two of thirty tasks missing."""
+    run = sweep_run(tmp_path_factory.mktemp("sweep"), points=3, chains=2, simulations=4, missing=FAILED).write()
+    assert run.publish() == 0
+    return run
+
+
+class Page(HTMLParser):
+    """Headings, anchors, links and figures of a page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.headings, self.anchors, self.links, self.labels, self.tags = [], set(), [], [], set()
+        self._in_heading = False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        values = dict(attrs)
+        self.tags.add(tag)
+        self._in_heading = tag in {"h1", "h2"}
+        if "id" in values:
+            self.anchors.add(values["id"])
+        if tag == "a":
+            self.links.append(values["href"])
+        if tag == "svg" and values.get("role") == "img":
+            self.labels.append(values["aria-label"])
+
+    def handle_data(self, data):
+        if self._in_heading and data.strip():
+            self.headings.append(data.strip())
+            self._in_heading = False
+
+
+def text_of(run):
+    return run.output("report.html").decode()
+
+
+def words_of(run):
+    """The page without its markup, spaces made one."""
+    plain = re.sub(r"<(style|svg).*?</\1>|<[^>]*>", " ", text_of(run), flags=re.DOTALL)
+    return re.sub(r"\s+", " ", plain.replace("\u202f", " ").replace("\u00a0", " "))
+
+
+# -- what it says --------------------------------------------------------------------------------
+
+
+def test_a_forecast_has_its_sections_and_no_others(forecast):
+    """Nothing is missing, nothing was varied."""
+    assert Page(text_of(forecast)).headings == [
+        "flu/2026w48",
+        "Quality",
+        "Forecasts",
+        "Comparison with held-back observations",
+        "Estimates",
+        "Outcomes",
+        "Tasks: timeline and resources",
+        "Provenance",
+    ]
+
+
+def test_a_sweep_has_its_sections_and_no_others(sweep):
+    """Nothing was calibrated, something is missing."""
+    assert Page(text_of(sweep)).headings == [
+        "sweeps/interventions",
+        "Missing results",
+        "Quality",
+        "Curves",
+        "Effect of the parameters",
+        "Outcomes",
+        "Tasks: timeline and resources",
+        "Provenance",
+    ]
+
+
+def test_the_verdict_comes_first_with_its_reasons(forecast):
+    """By name of what disagrees."""
+    words = words_of(forecast)
+
+    assert "Do not use these results as they are" in words
+    assert re.search(r"Independent calibrations disagree: [^.]*Arkansas", words)
+    assert words.index("Do not use") < words.index("Quality") < words.index("Forecasts")
+
+
+def test_what_is_missing_is_grouped_by_cause(sweep):
+    """With what the tasks said, and in the headline."""
+    words = words_of(sweep)
+
+    assert "2 of 30 tasks have no result." in words
+    assert re.search(r"out of memory 1 5 .* MemoryError: could not allocate 2\.1 GiB \(exit code 137", words)
+    assert "errors/runner/1/00005-0.json" in words
+    assert re.search(r"timed out 1 6 .* no error record was left", words)
+
+
+def test_forecasts_are_in_the_terms_of_the_data(forecast):
+    """Weekly admissions, the scenarios told apart, four weeks ahead in numbers."""
+    words = words_of(forecast)
+
+    assert "Hospital admissions per week: median and 95 % interval." in words
+    assert "2026-12-05 2026-12-12 2026-12-19 2026-12-26" in words
+    assert "as now" in words
+    assert "closed" in words
+    assert "last fitted date" in words
+
+
+def test_forecasts_that_begin_at_different_dates_stand_under_their_own(tmp_path):
+    """The data of one location may end weeks before those of another."""
+    run = forecast_run(tmp_path / "run", STATES[:2], chains=1, simulations=20)
+    whole = run.compute
+
+    def late(key, rng):
+        result = whole(key, rng)
+        seen = result.observed
+        if key.location.endswith("Alabama"):
+            fitted = seen.fitted.copy()
+            fitted[np.flatnonzero(fitted)[-2:]] = False
+            result = replace(result, observed=replace(seen, fitted=fitted))
+        return result
+
+    run.compute = late
+    assert run.write().publish() == 0
+
+    text = run.output("report.html").decode()
+    days = re.findall(r'<th class="n">(\d{4}-\d\d-\d\d)</th>', text)
+    rows = re.findall(r'<tr><td rowspan="1">.*?</tr>', text, re.DOTALL)
+    filled = [
+        [bool(cell.strip()) for cell in re.findall(r'<td class="n">(.*?)</td>', row, re.DOTALL)[1:]] for row in rows
+    ]
+    assert days == sorted(set(days))
+    assert len(days) > 4
+    assert [len(cells) for cells in filled] == [len(days)] * 2
+    assert [sum(cells) for cells in filled] == [4, 4]
+    assert filled[0] != filled[1]
+
+
+@pytest.mark.parametrize(
+    ("infectious", "words"),
+    [
+        ([[1, 5, 2], [1, 6, 2]], "<b>2026-01-02</b>"),
+        ([[1, 5, 9], [1, 6, 9]], "after 2026-01-03"),
+        ([[9, 5, 2], [9, 5, 2], [1, 6, 9]], "or later"),
+    ],
+)
+def test_a_peak_that_is_still_to_come_is_not_dated(infectious, words):
+    """A projection that ends while the epidemic grows knows only that the peak is later."""
+    days = np.arange("2026-01-01", "2026-01-04", dtype="datetime64[D]")
+    weights = np.full(len(infectious), 1 / len(infectious))
+    part = Trajectories("projection", days, {"I_total": np.array(infectious, float)}, weights)
+    pool = PooledPoint("here", {}, [(None, Result((part,), 100.0, 1.0))])
+
+    (outcome,) = outcomes_of(pool, [part], Description(infectious=["I_total"]))
+    point = PointSummary(0, "here", {}, outcomes=[outcome])
+    data = {
+        "rows": [(point, outcome)], "count": 1, "more": 0, "fold": False,
+        "paths": [], "derived": [], "units": {}, "has_scenarios": False,
+    }  # fmt: skip
+
+    assert words in environment(location_name=str).get_template("outcomes.html.j2").render(data=data)
+
+
+def test_a_page_says_how_to_get_the_same_numbers(forecast):
+    """The command, the seed, the versions."""
+    words = words_of(forecast)
+
+    assert f"epydrop run {forecast.folder}/dropped/experiment.yaml --set seed=7" in words
+    assert "epydemix 1.5.0" in words
+    assert "sha256:000" in words
+
+
+def test_nothing_from_elsewhere_is_needed(forecast, sweep):
+    """No scripts; links lead into the page or to its figures beside it."""
+    for run in (forecast, sweep):
+        page = Page(text_of(run))
+        there = {
+            info.name.rsplit("/", 2)[-2] + "/" + info.name.rsplit("/", 1)[-1] for info in run.store.list("outputs/")
+        }
+        assert not page.tags & {"script", "link", "iframe", "img"}
+        assert all(link.startswith("#") or link in there for link in page.links)
+        assert {link[1:] for link in page.links if link.startswith("#")} <= page.anchors
+        assert not re.search(r"url\(http|@import", text_of(run))
+
+
+def test_every_figure_says_what_it_shows(forecast):
+    """For who cannot see it; with the numbers that matter."""
+    labels = Page(text_of(forecast)).labels
+
+    assert all(len(label) > 20 for label in labels if label not in {"failed", "warning", "passed"})
+    assert any(
+        re.search(r"Alabama, as_now: hospital admissions per week from 2026-08-08 .*95 % interval", x) for x in labels
+    )
+
+
+def test_names_cannot_break_out_of_the_page(tmp_path):
+    """A location is text, whatever it looks like."""
+    run = sweep_run(
+        tmp_path, points=1, chains=1, simulations=2, missing={0: ("code", "ValueError", "<script>x</script>")}
+    )
+    assert run.write().publish() == 0
+
+    assert "&lt;script&gt;x&lt;/script&gt;" in text_of(run)
+    assert "script" not in Page(text_of(run)).tags
+
+
+# -- many ------------------------------------------------------------------------------------------
+
+
+def test_many_points_are_told_short_and_it_says_where_the_rest_is(sweep):
+    """Six of fifteen are drawn."""
+    words = words_of(sweep)
+
+    assert "6 of 15 points are shown; the table quantiles has all of them." in words
+
+
+def test_many_locations_get_a_grid_of_small_panels(tmp_path):
+    """Each panel leads to its full figure, each row of the index to its panel; names lose what all have in common."""
+    run = forecast_run(tmp_path, STATES[:13], chains=1, simulations=10).write()
+    assert run.publish() == 0
+
+    page = Page(text_of(run))
+    assert 'class="grid many"' in text_of(run)
+    assert sum(link.startswith("#point-") for link in page.links) == 13
+    assert {f"figures/United_States_{name}.png" for name in STATES[:13]} <= set(page.links)
+    assert "United States" not in words_of(run)
+    assert len(text_of(run)) < 500_000
+
+
+# -- figures ---------------------------------------------------------------------------------------
+
+
+def test_every_figure_of_the_page_is_there_as_png_and_svg(forecast):
+    """And stands in complete.json; nothing else lies in the folder."""
+    files = {
+        name for name in from_json(Complete, forecast.output("complete.json"), "c").files if name.startswith("figures/")
+    }
+    linked = {link for link in Page(text_of(forecast)).links if link.startswith("figures/")}
+
+    assert files == linked
+    assert {f"figures/United_States_Alaska-closed.{suffix}" for suffix in ("png", "svg")} <= files
+    assert "figures/United_States_Alaska-posterior-admission_rate.png" in files
+
+
+def test_figures_open_and_have_their_size(forecast):
+    """PNG at 160 dots an inch, 6.4 inches wide and a title high; SVG that is XML, with a text for each label."""
+    image = Image.open(io.BytesIO(forecast.output("figures/United_States_Alaska-as_now.png")))
+    image.load()
+    root = ET.fromstring(forecast.output("figures/United_States_Alaska-as_now.svg"))
+
+    assert image.size == (round(6.4 * DPI), round(3.77 * DPI))
+    assert not image.info.keys() & {"Software", "Title", "Creation Time"}
+    texts = {element.text for element in root.iter("{http://www.w3.org/2000/svg}text")}
+    assert {"hospital admissions per week", "United States Alaska, as_now", "held back"} <= texts
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("United_States_New_York", "United_States_New_York"), ("São Paulo", "Sao-Paulo-ea1b8c"), ("../../x", "x-a3b2c1")],
+)
+def test_names_of_files_are_safe(text, name):
+    """Letters, digits, dots, dashes and underscores; what was changed carries a digest."""
+    found = safe_name(text)
+
+    assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", found)
+    assert found.rsplit("-", 1)[0] == name.rsplit("-", 1)[0]
+    assert (found == text) == (name == text)
+
+
+def test_no_two_names_become_one():
+    """Nor do two points of one location."""
+    assert safe_name("a b") != safe_name("a/b") != safe_name("a-b")
+    assert point_stem("x", {"rate": 1}, 0) != point_stem("x", {"rate": 2}, 4)
+    assert len(safe_name("x" * 500)) < 100
+
+
+# -- the timeline ----------------------------------------------------------------------------------
+
+
+def a_try(started, wall=10.0, index=0):
+    return Try("runner", 1, index, started, wall, wall, 100.0)
+
+
+def test_a_night_without_work_does_not_flatten_the_timeline():
+    """It is cut short, and its length is told."""
+    tries = [a_try(1000.0), a_try(1005.0), a_try(50_000.0)]
+
+    moved, pauses = without_pauses(tries)
+
+    assert [each.started for each in moved] == pytest.approx([0.0, 5.0, 16.0])
+    assert [(pause.place, pause.length) for pause in pauses] == [(15.0, 50_000.0 - 1015.0)]
+
+
+def test_work_without_a_pause_stays_as_it_is():
+    """Tasks that wait a second for their machine are no pause."""
+    starts = np.arange(0.0, 400.0, 10.5)
+
+    moved, pauses = without_pauses([a_try(7.0 + start) for start in starts])
+
+    assert [each.started for each in moved] == pytest.approx(starts.tolist())
+    assert pauses == []
