@@ -50,7 +50,7 @@ def _hub_file(
 ) -> Iterator[Output]:
     """The hub file, unless the hub would reject it. What is wrong or missing is added to ``quality``."""
     if hub := experiment.outputs.hub:
-        name = hub_file_name(hub)
+        name = hub_file_name(hub.reference_date, hub.model_id)
         path, problems = write_hub_file(forecasts, facts.locations, HUB_FORMATS[hub.format], workspace / name)
         quality.extend(hub_findings(problems))
         if path:

@@ -13,7 +13,9 @@ import pytest
 from support.weekly import CASES, WEEKS, csv_of, run_of, weekly
 
 from epydrop.experiment import read_experiment
+from epydrop_stages.contract.description import Columns
 from epydrop_stages.inputs.observations import by_period
+from epydrop_stages.outputs.tables.registry import layouts_of
 from epydrop_stages.suites.epydemix import warnings
 from epydrop_stages.suites.epydemix.run import run_work
 from epydrop_stages.suites.epydemix.sources import Sources
@@ -184,14 +186,16 @@ def test_the_hub_gets_the_scenario_it_was_promised(published):
     assert {row["location"] for row in hub} == {"25"}
 
 
-def test_other_tables_tell_scenarios_apart_only_where_there_are_any(published, tmp_path):
+def test_tables_tell_scenarios_and_horizons_apart_only_where_there_are_any(published):
     """A column that is always empty helps nobody."""
-    plain = run_of(tmp_path, weekly()).whole()
+    plain = read_experiment(json.dumps(weekly()).encode(), "weekly.yaml", "weekly")
+
+    layouts = layouts_of(plain, Columns(variables=[CASES], priors=["transmission_rate"]))
 
     assert {row["scenario"] for row in table(published, "trajectories")} == {"", "usual", "masks"}
-    assert "scenario" not in table(plain, "quantiles")[0]
-    assert list(table(plain, "forecasts")[0]) == ["location", "variable", "date", "quantile", "value"]
-    assert not [file for file in plain.names("outputs/") if "/hub/" in file]
+    assert list(layouts) == ["quantiles", "model_metadata", "forecasts", "trajectories", "posteriors"]
+    assert list(layouts["forecasts"].columns) == ["location", "variable", "date", "quantile", "value"]
+    assert not [name for name in ("quantiles", "trajectories") if "scenario" in layouts[name].columns]
 
 
 def test_the_same_experiment_publishes_the_same_bytes(published, tmp_path):

@@ -210,7 +210,8 @@ def test_falling_quantiles_and_wrong_sums_are_told(rows):
 def test_the_file_is_what_the_hub_reads(tmp_path, rows):
     """Named after date and model, its columns and numbers in plain text."""
     forecast = location_forecast(pool(), experiment())
-    name = hub_file_name(experiment().outputs.hub)
+    hub = experiment().outputs.hub
+    name = hub_file_name(hub.reference_date, hub.model_id)
 
     path, problems = write_hub_file([forecast], ["population"], FLUSIGHT, tmp_path / name)
 

@@ -4,42 +4,51 @@ from __future__ import annotations
 
 import io
 import re
-from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
-from epydrop_stages.outputs.pooled_point import PooledPoint
-from epydrop_stages.outputs.report.figure_files import point_stem, safe_name
-from epydrop_stages.outputs.report.page import environment
-from epydrop_stages.outputs.report.point_summary import PointSummary, outcomes_of
 from PIL import Image
-from support.made_up_epidemics import STATES, forecast_run, sweep_run
+from support.made_up_epidemics import ADMISSIONS, STATES, forecast_run, sweep_run
+from support.made_up_runs import RUN_ID
 
+from epydrop.experiment import read_experiment
+from epydrop.formats.index_set import IndexSet
 from epydrop.formats.serialization import from_json
 from epydrop.formats.stage_records import Complete
 from epydrop_stages.contract.description import Description
 from epydrop_stages.contract.results import Result, Trajectories
+from epydrop_stages.contract.suite import Finished, RunFacts, TaskLine
 from epydrop_stages.contract.tries import Try
-from epydrop_stages.outputs.report.figures.style import DPI
+from epydrop_stages.outputs.point_digest import digest_point
+from epydrop_stages.outputs.pooled_point import PooledPoint, pooled_point
+from epydrop_stages.outputs.publish import publish
+from epydrop_stages.outputs.quality.run_quality import RunQuality
+from epydrop_stages.outputs.report.context import ReportContext
+from epydrop_stages.outputs.report.figure_files import PageFigures, PointFigure, point_stem, safe_name
+from epydrop_stages.outputs.report.figures import style
 from epydrop_stages.outputs.report.figures.timeline import without_pauses
+from epydrop_stages.outputs.report.page import environment
+from epydrop_stages.outputs.report.point_summary import Forecast, Model, PointSummary, outcomes_of
+from epydrop_stages.outputs.report.sections import curves
 
-FAILED = {5: ("out_of_memory", "MemoryError", "could not allocate 2.1 GiB"), 6: ("timed_out", "", "")}
+HOSTILE = "<script>alert(1)</script>"
+FAILED = {5: ("out_of_memory", "MemoryError", f"could not allocate 2.1 GiB {HOSTILE}"), 6: ("timed_out", "", "")}
 
 
 @pytest.fixture(scope="module")
 def forecast(tmp_path_factory):
-    """Four states, one of whose chains disagree, four weeks held back."""
+    """Three states, one of whose chains disagree, four weeks held back."""
     folder = tmp_path_factory.mktemp("forecast")
-    run = forecast_run(folder, STATES[:4], chains=2, scenarios=("as_now", "closed"), simulations=20).write()
+    run = forecast_run(folder, STATES[:3], chains=2, scenarios=("as_now", "closed"), simulations=20).write()
     assert run.publish() == 0
     return run
 
 
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory):
-    """Fifteen points of one location, two of thirty tasks missing."""
+    """Fifteen points of one location, two of thirty tasks missing, one of them with a hostile message."""
     run = sweep_run(tmp_path_factory.mktemp("sweep"), points=3, chains=2, simulations=4, missing=FAILED).write()
     assert run.publish() == 0
     return run
@@ -76,8 +85,12 @@ def text_of(run):
 
 
 def words_of(run):
+    return words(text_of(run))
+
+
+def words(page):
     """The page without its markup, spaces made one."""
-    plain = re.sub(r"<(style|svg).*?</\1>|<[^>]*>", " ", text_of(run), flags=re.DOTALL)
+    plain = re.sub(r"<(style|svg).*?</\1>|<[^>]*>", " ", page, flags=re.DOTALL)
     return re.sub(r"\s+", " ", plain.replace("\u202f", " ").replace("\u00a0", " "))
 
 
@@ -117,7 +130,7 @@ def test_the_verdict_comes_first_with_its_reasons(forecast):
     words = words_of(forecast)
 
     assert "Do not use these results as they are" in words
-    assert re.search(r"Independent calibrations disagree: [^.]*Arkansas", words)
+    assert re.search(r"Independent calibrations disagree: [^.]*Arizona", words)
     assert words.index("Do not use") < words.index("Quality") < words.index("Forecasts")
 
 
@@ -126,7 +139,7 @@ def test_what_is_missing_is_grouped_by_cause(sweep):
     words = words_of(sweep)
 
     assert "2 of 30 tasks have no result." in words
-    assert re.search(r"out of memory 1 5 .* MemoryError: could not allocate 2\.1 GiB \(exit code 137", words)
+    assert re.search(r"out of memory 1 5 .* MemoryError: could not allocate 2\.1 GiB .*\(exit code 137", words)
     assert "errors/runner/1/00005-0.json" in words
     assert re.search(r"timed out 1 6 .* no error record was left", words)
 
@@ -144,32 +157,35 @@ def test_forecasts_are_in_the_terms_of_the_data(forecast):
 
 def test_forecasts_that_begin_at_different_dates_stand_under_their_own(tmp_path):
     """The data of one location may end weeks before those of another."""
-    run = forecast_run(tmp_path / "run", STATES[:2], chains=1, simulations=20)
-    whole = run.compute
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "fan.inline").write_text("<svg></svg>")
+    ends = {"Alabama": "2026-11-14", "Alaska": "2026-11-28"}
+    points = [
+        PointSummary(index, name, {}, forecasts=[a_forecast(end)], figures=[PointFigure("fan", "fan")])
+        for index, (name, end) in enumerate(ends.items())
+    ]
+    experiment = read_experiment(forecast_run(tmp_path, STATES[:2]).text.encode(), "e.yaml", "e")
+    facts = RunFacts(RUN_ID, "flu", "", 2, locations=dict.fromkeys(ends, 1))
 
-    def late(key, rng):
-        result = whole(key, rng)
-        seen = result.observed
-        if key.location.endswith("Alabama"):
-            fitted = seen.fitted.copy()
-            fitted[np.flatnonzero(fitted)[-2:]] = False
-            result = replace(result, observed=replace(seen, fitted=fitted))
-        return result
+    context = ReportContext(experiment, facts, points, RunQuality(), Model(), PageFigures(tmp_path))
+    section = curves.section(context)
+    text = environment(location_name=context.location_name).get_template(section.template).render(data=section.data)
 
-    run.compute = late
-    assert run.write().publish() == 0
-
-    text = run.output("report.html").decode()
     days = re.findall(r'<th class="n">(\d{4}-\d\d-\d\d)</th>', text)
     rows = re.findall(r'<tr><td rowspan="1">.*?</tr>', text, re.DOTALL)
     filled = [
         [bool(cell.strip()) for cell in re.findall(r'<td class="n">(.*?)</td>', row, re.DOTALL)[1:]] for row in rows
     ]
-    assert days == sorted(set(days))
-    assert len(days) > 4
-    assert [len(cells) for cells in filled] == [len(days)] * 2
-    assert [sum(cells) for cells in filled] == [4, 4]
-    assert filled[0] != filled[1]
+    assert days == [f"2026-11-{day}" for day in (21, 28)] + [f"2026-12-{day:02}" for day in (5, 12, 19, 26)]
+    assert filled == [[True] * 4 + [False] * 2, [False] * 2 + [True] * 4]
+
+
+def a_forecast(end):
+    """Four weeks after the last fitted week."""
+    last = np.datetime64(end)
+    return Forecast(
+        "", "admissions per week", (last, 80.0), [(last + 7 * week, 90.0, 50.0, 150.0) for week in range(1, 5)]
+    )
 
 
 @pytest.mark.parametrize(
@@ -229,15 +245,10 @@ def test_every_figure_says_what_it_shows(forecast):
     )
 
 
-def test_names_cannot_break_out_of_the_page(tmp_path):
-    """A location is text, whatever it looks like."""
-    run = sweep_run(
-        tmp_path, points=1, chains=1, simulations=2, missing={0: ("code", "ValueError", "<script>x</script>")}
-    )
-    assert run.write().publish() == 0
-
-    assert "&lt;script&gt;x&lt;/script&gt;" in text_of(run)
-    assert "script" not in Page(text_of(run)).tags
+def test_a_message_cannot_break_out_of_the_page(sweep):
+    """It is text, whatever it looks like."""
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text_of(sweep)
+    assert "script" not in Page(text_of(sweep)).tags
 
 
 # -- many ------------------------------------------------------------------------------------------
@@ -252,15 +263,25 @@ def test_many_points_are_told_short_and_it_says_where_the_rest_is(sweep):
 
 def test_many_locations_get_a_grid_of_small_panels(tmp_path):
     """Each panel leads to its full figure, each row of the index to its panel; names lose what all have in common."""
-    run = forecast_run(tmp_path, STATES[:13], chains=1, simulations=10).write()
-    assert run.publish() == 0
+    run = forecast_run(tmp_path, STATES[:3], chains=1, simulations=10)
+    experiment = read_experiment(run.text.encode(), "e.yaml", "e")
+    lines = [TaskLine(index, key, index) for index, key in enumerate(run.keys)]
+    planned = {line.key.location: 1 for line in lines}
+    facts = RunFacts(RUN_ID, "flu", "", 3, locations=planned, drawn=IndexSet.below(3), draws_small=True)
+    pooled = [pooled_point([Finished(line, run.compute(line.key, np.random.default_rng(1)))]) for line in lines]
+    described = Description(infections=["Susceptible_to_Infected_total"], names={ADMISSIONS: "hospital admissions"})
 
-    page = Page(text_of(run))
-    assert 'class="grid many"' in text_of(run)
-    assert sum(link.startswith("#point-") for link in page.links) == 13
-    assert {f"figures/United_States_{name}.png" for name in STATES[:13]} <= set(page.links)
-    assert "United States" not in words_of(run)
-    assert len(text_of(run)) < 500_000
+    digests = [digest_point(point, described, experiment, facts, tmp_path) for point in pooled]
+    files = {output.name for output in publish(digests, experiment, facts, tmp_path)}
+
+    text = (tmp_path / "report.html").read_text()
+    page = Page(text)
+    assert 'class="grid many"' in text
+    assert sum(link.startswith("#point-") for link in page.links) == 3
+    assert {f"figures/United_States_{name}.png" for name in STATES[:3]} <= {*page.links} & files
+    assert not [name for name in files if "infections" in name or "posterior-" in name]
+    assert "United States" not in words(text)
+    assert len(text) < 110_000
 
 
 # -- figures ---------------------------------------------------------------------------------------
@@ -279,12 +300,12 @@ def test_every_figure_of_the_page_is_there_as_png_and_svg(forecast):
 
 
 def test_figures_open_and_have_their_size(forecast):
-    """PNG at 160 dots an inch, 6.4 inches wide and a title high; SVG that is XML, with a text for each label."""
+    """PNG of 6.4 inches width and a title high; SVG that is XML, with a text for each label."""
     image = Image.open(io.BytesIO(forecast.output("figures/United_States_Alaska-as_now.png")))
     image.load()
     root = ET.fromstring(forecast.output("figures/United_States_Alaska-as_now.svg"))
 
-    assert image.size == (round(6.4 * DPI), round(3.77 * DPI))
+    assert image.size == (round(6.4 * style.DPI), round(3.77 * style.DPI))
     assert not image.info.keys() & {"Software", "Title", "Creation Time"}
     texts = {element.text for element in root.iter("{http://www.w3.org/2000/svg}text")}
     assert {"hospital admissions per week", "United States Alaska, as_now", "held back"} <= texts

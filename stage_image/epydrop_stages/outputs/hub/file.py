@@ -5,17 +5,17 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, fields
+from datetime import date
 from pathlib import Path
 
 from epydrop.experiment.hub_formats import HubFormat
-from epydrop.experiment.sections import Hub
 from epydrop_stages.outputs.hub.location_forecast import LocationForecast
 from epydrop_stages.outputs.hub.rows import HubRow, problems_of_rows
 
 
-def hub_file_name(hub: Hub) -> str:
+def hub_file_name(reference_date: date, model_id: str) -> str:
     """The path among the outputs. The name after the folder is the one that the hub requires."""
-    return f"hub/{hub.reference_date}-{hub.model_id}.csv"
+    return f"hub/{reference_date}-{model_id}.csv"
 
 
 def write_hub_file(

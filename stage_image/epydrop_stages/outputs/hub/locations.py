@@ -12,8 +12,6 @@ from epydrop.experiment.hub_formats import HUB_FORMATS
 from epydrop_stages.contract.results import Observations
 from epydrop_stages.inputs.us_locations import UsLocation, us_location
 
-FILE = "experiment.yaml"
-
 
 def hub_location(location: str, experiment: Experiment) -> UsLocation | None:
     """The location of a population: by its own name, else by the name that the data file has for it."""
@@ -43,4 +41,4 @@ def hub_problems(experiment: Experiment, observed: Mapping[str, Observations]) -
 
 
 def _problem(message: str, hint: str = "") -> Problem:
-    return Problem(f"outputs: hub: {message}", FILE, hint=hint)
+    return Problem(f"outputs: hub: {message}", hint=hint, path=("outputs", "hub"))
