@@ -56,6 +56,7 @@ def digest_point(
 
     Raises BadInput if the chains of the point cannot be pooled.
     """
+    # Tables first: their rows leave memory as they are written, before figures and summaries need some.
     cells = point_cells(point.location, point.parameters, facts.columns)
     data = PointData(experiment, point, cells, point.trajectories())
     layouts = layouts_of(experiment, facts.columns)
@@ -76,7 +77,7 @@ def digest_point(
 
 def _written(rows: Iterable[Rows], layout: Layout, point: PooledPoint, workspace: Path) -> Block:
     folder = workspace / _BLOCKS
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(exist_ok=True)  # other workers may have made it meanwhile
     writer = BlockWriter(folder, layout, f"{point.index:05d}")
     for each in rows:
         writer.add(each)
@@ -104,7 +105,7 @@ def _summary(
     fans = main_fans(point, parts, description)
     marginals = list(marginals_of(point, posterior, description)) if posterior else []
     summary = summarise(point, parts, description, fans, [marginal.estimate for marginal in marginals])
-    if point.index not in facts.drawn:
+    if point.index not in facts.drawn:  # a sweep of a thousand points needs no thousand figures
         return summary
 
     def figures() -> Iterator[PointFigure]:
@@ -114,7 +115,7 @@ def _summary(
         stem = point_stem(point.location, point.parameters, point.index)
         drawn = PointFigures(workspace, stem, summary.label, small=facts.draws_small)
         yield from drawn.fans("fan", fans)
-        if not facts.draws_small:
+        if not facts.draws_small:  # a page of many small panels shows one figure for each point and scenario
             yield from drawn.fans("infections", infection_fans(parts, description))
             yield from drawn.posteriors(marginals, description.units)
 

@@ -60,6 +60,7 @@ class PooledPoint:
         kinds, scenarios, days or variables.
         """
         results = [result for _, result in self.chains]
+        # Results of two versions of a model may lie side by side after a retry; their mean would mean nothing.
         signatures = {tuple(_signature(part) for part in result.trajectories) for result in results}
         if len(signatures) > 1:
             raise BadInput(
@@ -94,7 +95,7 @@ def sum_of(part: Trajectories, variables: Sequence[str]) -> Floats:
 
 
 def _concatenated(parts: Sequence[Trajectories]) -> Trajectories:
-    if len(parts) == 1:
+    if len(parts) == 1:  # without a copy: a single chain may be hundreds of megabytes
         return parts[0]
     earlier = {name: np.concatenate([(part.earlier or {})[name] for part in parts]) for name in parts[0].earlier or ()}
     weights = pooled_weights([part.weights for part in parts])

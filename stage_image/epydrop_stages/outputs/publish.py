@@ -37,6 +37,7 @@ def publish(
     finally:  # results that are refused raise from ``digests``: close the files even so
         outputs = tables.close()
     yield from outputs
+    # Checks over all points come after the points, and before quality.json and the report, which show them.
     missing = [line for line, _ in facts.missing]
     quality.extend(location_findings(facts.locations, missing, experiment.run.required))
     quality.extend(forecast_findings(of_main_scenario(quality.scores, experiment)))

@@ -32,6 +32,7 @@ def weighted_quantiles(values: Floats, weights: Floats, levels: Sequence[float])
     values, weights = values[kept], weights[kept] / weights[kept].sum()
     if np.ptp(weights) == 0.0 or len(weights) == 1:  # numpy sorts all days at once, many times faster than one by one
         return np.asarray(np.quantile(values, levels, axis=0))
+    # Stable: draws with equal values keep their order, so their weights add up the same way on every machine.
     order = np.argsort(values, axis=0, kind="stable")
     ordered = np.take_along_axis(values, order, axis=0)
     sorted_weights = weights[order]
@@ -47,7 +48,7 @@ def weighted_variance(values: Floats, weights: Floats) -> float:
     """
     weights = weights / weights.sum()
     denominator = 1.0 - float(np.sum(weights**2))
-    if denominator <= 0.0:
+    if denominator <= 0.0:  # rounding can make it slightly negative
         return 0.0
     mean = float(np.sum(weights * values))
     return float(np.sum(weights * (values - mean) ** 2)) / denominator

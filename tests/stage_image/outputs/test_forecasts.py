@@ -1,4 +1,4 @@
-"""A weekly forecast from its data to its tables: what is fitted, what is held back, what scenarios share."""
+"""A weekly forecast from its data to its tables: fit, held-back observations, scenarios, hub file."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_calibration_compares_whole_weeks(tmp_path, dt):
 
 
 def test_a_compartment_is_compared_at_the_end_of_the_week(tmp_path):
-    """Prevalence is not added up."""
+    """Prevalence is not summed over the week."""
     document = weekly(model__calibration__target_variable="Infected_total")
 
     result = run_work(work_of(tmp_path, document), 3)
@@ -66,8 +66,8 @@ def test_a_compartment_is_compared_at_the_end_of_the_week(tmp_path):
     assert np.allclose(distances, result.posterior.distances)
 
 
-def test_the_calibration_never_sees_what_is_held_back(tmp_path):
-    """Other values after the window change nothing but the observations themselves."""
+def test_the_calibration_does_not_use_held_back_observations(tmp_path):
+    """Other values after the fitting window leave posterior and projection unchanged."""
     other = {**WEEKS, "2026-02-07": 1, "2026-02-14": 1, "2026-02-21": 1}
 
     one = run_work(work_of(tmp_path / "a", weekly()), 3)
@@ -82,8 +82,8 @@ def test_the_calibration_never_sees_what_is_held_back(tmp_path):
 # -- projection --------------------------------------------------------------------------------
 
 
-def test_a_projection_goes_on_where_the_accepted_simulations_end(tmp_path):
-    """Its past is one of those that fit, to the last person; its future is not always the same."""
+def test_a_projection_continues_the_accepted_simulations(tmp_path):
+    """Its past equals an accepted simulation exactly; its future varies."""
     result = run_work(work_of(tmp_path, weekly(model__projection__n_simulations=30)), 3)
 
     fitted, projection = (part.variables[CASES] for part in result.trajectories)
@@ -94,7 +94,7 @@ def test_a_projection_goes_on_where_the_accepted_simulations_end(tmp_path):
 
 
 def test_scenarios_differ_only_by_what_they_change(tmp_path):
-    """The same until the first change, in every run; after it fewer are infected."""
+    """Every simulation is the same until the first change; after it fewer are infected."""
     scenarios = {"usual": {}, "masks": MASKS, "again": {}}
 
     parts = run_work(work_of(tmp_path, weekly(scenarios=scenarios)), 3).trajectories
@@ -112,8 +112,8 @@ def test_scenarios_differ_only_by_what_they_change(tmp_path):
     assert (usual[:, before:].sum(axis=1) > masks[:, before:].sum(axis=1)).all()
 
 
-def test_a_scenario_comes_on_top_of_what_the_model_says(tmp_path):
-    """An empty one keeps the interventions of the past; it would not fit without them."""
+def test_a_scenario_adds_to_the_interventions_of_the_model(tmp_path):
+    """An empty scenario keeps the interventions of the past, without which it would not fit the data."""
     closed = [{"layer": "all", "start_date": "2026-01-10", "end_date": "2026-01-20", "reduction": 0.5}]
     document = weekly(model__interventions=closed, scenarios={"usual": {}, "masks": MASKS})
 
@@ -124,7 +124,7 @@ def test_a_scenario_comes_on_top_of_what_the_model_says(tmp_path):
         assert {tuple(row[:days]) for row in projection} <= {tuple(row) for row in fitted}
 
 
-def test_a_projection_that_changes_the_past_is_warned_of():
+def test_a_projection_that_changes_the_past_gives_a_warning():
     """Lists under 'projection' replace those of the model, as in epydemix."""
     closed = [{"layer": "all", "start_date": "2026-01-10", "end_date": "2026-01-20", "reduction": 0.5}]
     document = weekly(model__interventions=closed, model__projection__interventions=MASKS["interventions"])
@@ -149,8 +149,8 @@ def published(tmp_path_factory):
     return run_of(tmp_path_factory.mktemp("forecast"), document).whole()
 
 
-def test_the_forecasts_are_weekly_quantiles_of_what_was_counted(published):
-    """For each scenario and week, with its horizon, from the first week that was fitted."""
+def test_forecasts_are_weekly_quantiles_of_the_observed_variable(published):
+    """For each scenario and week, with its horizon, from the first fitted week on."""
     rows = table(published, "forecasts")
 
     assert list(rows[0]) == ["location", "scenario", "variable", "date", "horizon", "quantile", "value"]
@@ -169,8 +169,8 @@ def test_the_forecasts_are_weekly_quantiles_of_what_was_counted(published):
     assert {row["variable"] for row in rows} == {CASES}
 
 
-def test_the_hub_gets_the_scenario_it_was_promised(published):
-    """The same medians as in the table, in whole numbers."""
+def test_the_hub_file_has_the_configured_scenario(published):
+    """Its medians are those of the table, rounded."""
     (name,) = [file for file in published.names("outputs/") if "/hub/" in file]
     hub = list(csv.DictReader(io.StringIO(published.store.read(name).decode())))
     medians = [float(row["value"]) for row in hub if row["output_type_id"] == "0.5"]
@@ -186,8 +186,8 @@ def test_the_hub_gets_the_scenario_it_was_promised(published):
     assert {row["location"] for row in hub} == {"25"}
 
 
-def test_tables_tell_scenarios_and_horizons_apart_only_where_there_are_any(published):
-    """A column that is always empty helps nobody."""
+def test_scenario_and_horizon_columns_exist_only_when_needed(published):
+    """Without scenarios and without a hub they would always be empty."""
     plain = read_experiment(json.dumps(weekly()).encode(), "weekly.yaml", "weekly")
 
     layouts = layouts_of(plain, Columns(variables=[CASES], priors=["transmission_rate"]))
@@ -199,7 +199,7 @@ def test_tables_tell_scenarios_and_horizons_apart_only_where_there_are_any(publi
 
 
 def test_the_same_experiment_publishes_the_same_bytes(published, tmp_path):
-    """Tables and hub file, in whatever order the tasks ran."""
+    """Tables and hub file, whatever the order of the tasks."""
     again = run_of(tmp_path, weekly())
     for name in published.names("dropped/"):
         again.store.write(name, published.store.read(name))

@@ -52,7 +52,7 @@ def rows():
 # -- rows of a projection ----------------------------------------------------------------------
 
 
-def test_the_quantiles_are_those_of_the_weeks(rows):
+def test_quantiles_are_those_of_weekly_sums(rows):
     """Whole numbers, from the week before the reference date to three weeks after it."""
     assert problems_of_rows(rows, FLUSIGHT) == []
     daily = pool().first.trajectories[0].variables[CASES]
@@ -66,8 +66,8 @@ def test_the_quantiles_are_those_of_the_weeks(rows):
         assert list(found)[:3] == ["0.01", "0.025", "0.05"]
 
 
-def test_a_trend_is_the_change_since_the_last_week_reported(rows):
-    """In the runs themselves; only what was held back is not known."""
+def test_a_trend_is_the_change_since_the_reported_baseline_week(rows):
+    """For each simulation, against the observation that the calibration used."""
     found = [row.value for row in rows if (row.target, row.horizon) == (TRENDS.target, 2)]
 
     weeks = pool().first.trajectories[0].variables[CASES][:, 42:49].sum(axis=1)
@@ -75,8 +75,8 @@ def test_a_trend_is_the_change_since_the_last_week_reported(rows):
     assert found == list(expected.values())
 
 
-def test_a_week_that_is_not_known_is_simulated():
-    """A calibration that ends earlier has each run's own baseline."""
+def test_without_a_reported_baseline_each_simulation_has_its_own():
+    """When the fitting window ends before the baseline week."""
     early = pool()
     observed = early.first.observed
     unseen = replace(observed, fitted=np.array([True, False, False]))
@@ -93,8 +93,8 @@ def test_a_week_that_is_not_known_is_simulated():
     assert found == list(trend_shares(changes, np.full(7, 1 / 7), 7_136_171, 0, TRENDS).values())
 
 
-def test_the_scenario_that_the_hub_gets_is_the_one_named():
-    """Not the first, and not the last."""
+def test_the_named_scenario_goes_to_the_hub():
+    """Neither the first nor the last of three."""
     chosen = experiment("b", scenarios={"a": {}, "b": {}, "c": {}})
     parts = [pool(seed=seed, scenario=name).first.trajectories[0] for seed, name in enumerate("abc")]
     three = PooledPoint("population", {}, [(None, replace(pool().first, trajectories=tuple(parts)))])
@@ -102,8 +102,8 @@ def test_the_scenario_that_the_hub_gets_is_the_one_named():
     assert location_forecast(three, chosen).rows == location_forecast(pool(seed=1), experiment()).rows
 
 
-def test_a_projection_that_ends_too_early_gives_what_it_has():
-    """And says what it has not."""
+def test_a_projection_that_ends_too_early_covers_the_horizons_it_can():
+    """And reports the missing ones."""
     found = location_forecast(pool(days=DAYS[:-10]), experiment())
 
     assert {row.horizon for row in found.rows} == {-1, 0, 1}
@@ -135,8 +135,8 @@ def test_a_projection_that_ends_too_early_gives_what_it_has():
         (-499, 10_000_000, 3, "decrease"),
     ],
 )
-def test_the_categories_are_those_of_the_hub(change, people, horizon, expected):
-    """Appendix 1 of its README, at the thresholds."""
+def test_categories_change_at_the_thresholds_of_the_hub(change, people, horizon, expected):
+    """Appendix 1 of its README."""
     shares = trend_shares(np.array([float(change)]), np.ones(1), people, horizon, TRENDS)
 
     assert [category for category, share in shares.items() if share == 1.0] == [expected]
@@ -146,8 +146,8 @@ changes = st.lists(st.integers(-10_000, 10_000), min_size=1, max_size=50)
 
 
 @given(changes, st.sampled_from([600_000, 40_000_000]), st.integers(0, 3))
-def test_probabilities_add_up_to_one_and_turn_with_the_sign(values, people, horizon):
-    """A fall is as likely as the rise of the opposite runs."""
+def test_probabilities_add_up_to_one_and_mirror_with_the_sign(values, people, horizon):
+    """A decrease is as likely as the increase of the negated changes."""
     weights = np.full(len(values), 1 / len(values))
 
     shares = trend_shares(np.array(values, dtype=float), weights, people, horizon, TRENDS)
@@ -178,15 +178,15 @@ def test_probabilities_add_up_to_one_and_turn_with_the_sign(values, people, hori
         ({"target": "wk inc flu prop ed visits"}, "unsupported target"),
     ],
 )
-def test_a_row_that_breaks_a_rule_is_told(rows, changed, expected):
-    """And where it stands."""
+def test_a_row_that_breaks_a_rule_is_reported(rows, changed, expected):
+    """Each rule with its own sentence."""
     rows[21] = replace(rows[21], **changed)
 
     assert any(expected in problem for problem in problems_of_rows(rows, FLUSIGHT))
 
 
-def test_a_row_too_few_or_too_many_is_told(rows):
-    """Quantiles and categories are all required, once."""
+def test_missing_and_duplicate_rows_are_reported(rows):
+    """Every quantile and category is required exactly once."""
     assert problems_of_rows(rows[1:], FLUSIGHT) != []
     assert problems_of_rows([*rows, rows[-1]], FLUSIGHT) != []
     assert problems_of_rows([], FLUSIGHT) == [
@@ -194,8 +194,8 @@ def test_a_row_too_few_or_too_many_is_told(rows):
     ]
 
 
-def test_falling_quantiles_and_wrong_sums_are_told(rows):
-    """Each at its own distribution."""
+def test_decreasing_quantiles_and_wrong_sums_are_reported(rows):
+    """Each with its location, target and horizon."""
     rows[0], rows[-1] = replace(rows[0], value=rows[1].value + 1), replace(rows[-1], value=rows[-1].value / 2 + 0.25)
 
     falling, wrong = problems_of_rows(rows, FLUSIGHT)
@@ -207,8 +207,8 @@ def test_falling_quantiles_and_wrong_sums_are_told(rows):
 # -- the file ----------------------------------------------------------------------------------
 
 
-def test_the_file_is_what_the_hub_reads(tmp_path, rows):
-    """Named after date and model, its columns and numbers in plain text."""
+def test_the_file_has_the_name_and_the_columns_of_the_hub(tmp_path, rows):
+    """Plain CSV with line feeds and whole numbers."""
     forecast = location_forecast(pool(), experiment())
     hub = experiment().outputs.hub
     name = hub_file_name(hub.reference_date, hub.model_id)
@@ -233,7 +233,7 @@ def test_the_file_is_what_the_hub_reads(tmp_path, rows):
 
 
 def test_an_invalid_file_is_not_written(tmp_path):
-    """What is wrong is told instead."""
+    """The problems are returned instead."""
     forecast = location_forecast(pool(), experiment())
     spoiled = replace(forecast, rows=forecast.rows[1:])
 
@@ -244,8 +244,8 @@ def test_an_invalid_file_is_not_written(tmp_path):
     assert not (tmp_path / "hub").exists()
 
 
-def test_a_location_without_results_is_told_and_the_others_are_written(tmp_path):
-    """A partial run still has a file."""
+def test_a_missing_location_is_reported_and_the_others_are_written(tmp_path):
+    """A partial run has a file, too."""
     forecast = location_forecast(pool(), experiment())
 
     path, problems = write_hub_file([forecast], ["population", "Narnia"], FLUSIGHT, tmp_path / "x.csv")
@@ -254,8 +254,8 @@ def test_a_location_without_results_is_told_and_the_others_are_written(tmp_path)
     assert problems == ["Narnia has no forecast"]
 
 
-def test_populations_and_weeks_that_the_hub_does_not_know_are_told_before():
-    """By the builder, all at once."""
+def test_the_builder_reports_locations_and_weeks_that_the_hub_does_not_know():
+    """All of them at once, and two populations for one location."""
     seen = pool().first.observed
     sundays = replace(seen, dates=seen.dates + 1)
 

@@ -1,4 +1,4 @@
-"""The diagnostics of calibrations: against plain numpy and scipy, and in simulations where the answer is known."""
+"""Posterior diagnostics, compared with numpy and scipy, and with simulations of known outcome."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ def draws(rng, *, mean=0.0, scale=1.0, count=400):
     return Draws(rng.normal(mean, scale, count), np.full(count, 1 / count))
 
 
-def test_equal_weights_are_all_worth_themselves():
-    """And a single heavy one is worth one."""
+def test_the_effective_sample_size_of_equal_weights_is_their_number():
+    """And 1 if one draw has all the weight."""
     assert effective_sample_size(np.full(80, 1 / 80)) == pytest.approx(80)
     assert effective_sample_size(np.array([1.0, 0.0, 0.0])) == 1.0
     assert effective_sample_size(np.array([0.5, 0.25, 0.25])) == pytest.approx(1 / 0.375)
 
 
 @given(weights=weights)
-def test_no_weights_are_worth_more_than_their_number(weights):
-    """Nor less than one."""
+def test_the_effective_sample_size_is_between_one_and_the_number_of_draws(weights):
+    """For any weights."""
     assert 1.0 - 1e-9 <= effective_sample_size(weights) <= len(weights) + 1e-9
 
 
 @given(values=arrays.arrays(float, 12, elements=st.floats(-1e3, 1e3)))
-def test_with_equal_weights_the_variance_is_numpys(values):
-    """The unbiased one."""
+def test_the_variance_of_equal_weights_is_that_of_numpy(values):
+    """With ddof=1."""
     assert weighted_variance(values, np.full(12, 1 / 12)) == pytest.approx(np.var(values, ddof=1), rel=1e-6, abs=1e-6)
 
 
@@ -53,8 +53,8 @@ def test_contraction_compares_variances():
     assert np.isnan(contraction(values, equal, stats.cauchy()))
 
 
-def test_only_bounds_that_cut_are_looked_at():
-    """A uniform prior cuts at both ends, a half-normal at zero, a gamma that starts from nothing nowhere."""
+def test_only_truncating_bounds_have_a_share():
+    """A uniform prior truncates at both ends, a half-normal at 0, a gamma with density 0 at 0 nowhere."""
     equal = np.full(4, 0.25)
 
     assert shares_at_bounds(np.array([0.0, 0.04, 0.5, 0.96]), equal, stats.uniform(0, 1)) == (0.5, 0.25)
@@ -71,8 +71,8 @@ def plain_rhat(scores):
     return np.sqrt(((count - 1) / count * within + between / count) / within)
 
 
-def test_with_equal_weights_it_is_the_r_hat_of_normal_scores():
-    """The larger one of location and scale, each computed here step by step."""
+def test_r_hat_of_equal_weights_is_that_of_normal_scores():
+    """The larger of location and scale, both computed step by step."""
     rng = np.random.default_rng(3)
     chains = [draws(rng, mean=mean, count=100) for mean in (0.0, 0.1, 0.3)]
     values = np.concatenate([chain.values for chain in chains])
@@ -83,8 +83,8 @@ def test_with_equal_weights_it_is_the_r_hat_of_normal_scores():
     assert rank_normalised_rhat(chains) == pytest.approx(max(plain_rhat(scores), plain_rhat(spread)), rel=1e-3)
 
 
-def test_chains_of_one_distribution_agree_and_others_do_not():
-    """In location, in scale, and even where means do not exist."""
+def test_r_hat_tells_chains_of_one_distribution_from_others():
+    """In location and in scale; also for Cauchy draws, which have no mean."""
     rng = np.random.default_rng(4)
     equal = np.full(400, 1 / 400)
 
@@ -94,8 +94,8 @@ def test_chains_of_one_distribution_agree_and_others_do_not():
     assert rank_normalised_rhat([Draws(rng.standard_cauchy(400), equal) for _ in range(4)]) < 1.05
 
 
-def test_weights_count_as_repeats_would():
-    """A draw of double weight is as good as two: chains that agree by their weights agree."""
+def test_weights_count_as_repeated_draws_would():
+    """Two chains of different values agree if their weighted distributions do."""
     rng = np.random.default_rng(5)
     values = rng.uniform(0, 1, 4000)
     weighted = Draws(values, 2 * values / np.sum(2 * values))  # density 2 x
@@ -106,7 +106,7 @@ def test_weights_count_as_repeats_would():
 
 
 @given(seed=st.integers(0, 1000), scale=st.floats(0.1, 50), shift=st.floats(-100, 100))
-def test_units_do_not_matter(seed, scale, shift):
+def test_r_hat_does_not_depend_on_units(seed, scale, shift):
     """Ranks are the same in days and in hours."""
     rng = np.random.default_rng(seed)
     chains = [draws(rng, count=60), draws(rng, mean=0.5, count=60)]
@@ -115,8 +115,8 @@ def test_units_do_not_matter(seed, scale, shift):
     assert rank_normalised_rhat(others) == pytest.approx(rank_normalised_rhat(chains), rel=0.02)
 
 
-def test_one_chain_cannot_disagree():
-    """Nor can draws that are all the same."""
+def test_r_hat_is_undefined_for_one_chain_and_for_constant_draws():
+    """nan, which no check fails."""
     same = Draws(np.ones(5), np.full(5, 0.2))
 
     assert np.isnan(rank_normalised_rhat([same]))

@@ -1,4 +1,4 @@
-"""The checks: each finds what it is for, passes what is sound, and says so in words and numbers."""
+"""The quality checks: what each finds, what it passes, and its sentence and numbers."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def diagnosed(*results, priors=PRIORS):
 
 
 def test_sound_simulations_pass(simulated):
-    """Finite, conserved."""
+    """All finite, and the population is conserved."""
     point = pool(simulated)
 
     assert trajectory_checks.finite(point, point.trajectories()).severity is Severity.PASS
@@ -83,8 +83,8 @@ def test_sound_simulations_pass(simulated):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_number_that_is_none_fails(simulated, value):
-    """And says where."""
+def test_a_number_that_is_not_finite_fails(simulated, value):
+    """With its place and count."""
     point = pool(changed(simulated, "Infected_total", 2, 3, value))
 
     found = trajectory_checks.finite(point, point.trajectories())
@@ -93,8 +93,8 @@ def test_a_number_that_is_none_fails(simulated, value):
     assert "Infected_total" in found.sentence
 
 
-def test_people_who_vanish_fail(simulated):
-    """One simulation of five loses someone on one day."""
+def test_a_population_that_changes_fails(simulated):
+    """One of five simulations loses one person on one day."""
     value = simulated.trajectories[0].variables["Susceptible_total"][2, 3] - 1
     point = pool(changed(simulated, "Susceptible_total", 2, 3, value))
 
@@ -108,8 +108,8 @@ def test_people_who_vanish_fail(simulated):
 @pytest.mark.parametrize(
     ("size", "severity"), [(1003.0, Severity.PASS), (1006.0, Severity.WARN), (1100.0, Severity.FAIL)]
 )
-def test_a_sum_beside_the_population_is_rounding_up_to_a_point(simulated, size, severity):
-    """Starting values are cut to whole people, one a compartment; a tenth of all is another matter."""
+def test_a_sum_that_differs_from_the_population_is_graded(simulated, size, severity):
+    """Up to one person a compartment is rounding; a tenth of the population is an error."""
     point = pool(replace(simulated, population=size))
 
     (found,) = trajectory_checks.population(point, point.trajectories(), COMPARTMENTS)
@@ -118,14 +118,14 @@ def test_a_sum_beside_the_population_is_rounding_up_to_a_point(simulated, size, 
 
 
 def test_an_open_population_is_not_checked(simulated):
-    """The suite says which compartments hold everybody, or none."""
+    """Without compartments that hold the whole population there is no finding."""
     point = pool(simulated)
 
     assert list(trajectory_checks.population(point, point.trajectories(), ())) == []
 
 
-def test_quantiles_that_cross_fail_and_rounding_does_not():
-    """On how many days."""
+def test_crossing_quantiles_fail_and_rounding_errors_pass():
+    """With the number of days."""
     point, part = pool(calibrated([0.5])), Trajectories("simulation", np.arange(3), {}, np.ones(1))
 
     found = trajectory_checks.crossing_quantiles(point, part, "x", np.array([[1.0, 2.0, 3.0], [2.0, 1.5, 2.0]]))
@@ -148,15 +148,15 @@ def test_a_sound_calibration_passes():
 
 
 @pytest.mark.parametrize(("count", "severity"), [(120, Severity.PASS), (40, Severity.WARN), (6, Severity.FAIL)])
-def test_few_particles_are_told(count, severity):
-    """Below ten nobody should speak of an interval."""
+def test_the_effective_sample_size_is_graded(count, severity):
+    """Below ten effective particles an interval means nothing."""
     found = diagnosed(calibrated(np.linspace(0.4, 0.6, count)))["effective_sample_size"]
 
     assert (found.severity, found.numbers["effective_sample_size"]) == (severity, pytest.approx(count))
 
 
 def test_chains_that_disagree_fail():
-    """By name of the parameter."""
+    """With the name of the parameter."""
     rng = np.random.default_rng(3)
 
     found = diagnosed(calibrated(rng.normal(0.3, 0.02, 200)), calibrated(rng.normal(0.7, 0.02, 200)))["chains"]
@@ -165,15 +165,15 @@ def test_chains_that_disagree_fail():
     assert "the 2 chains differ most in rate" in found.sentence
 
 
-def test_a_chain_that_came_less_close_is_told():
-    """Its particles fit worse than the others'."""
+def test_a_chain_that_fits_worse_gives_a_warning():
+    """Its accepted distances are larger than those of the other."""
     close, far = (calibrated(np.linspace(0.4, 0.6, 60), distances=np.full(60, far)) for far in (1.0, 2.0))
 
     assert diagnosed(close, far)["distance"].severity is Severity.WARN
     assert diagnosed(close, close)["distance"].severity is Severity.PASS
 
 
-def test_a_posterior_at_the_bound_of_its_prior_is_told():
+def test_a_posterior_at_the_bound_of_its_prior_gives_a_warning():
     """With the side."""
     found = diagnosed(calibrated(np.linspace(0.9, 1.0, 100)))["prior_bounds"]
 
@@ -181,16 +181,16 @@ def test_a_posterior_at_the_bound_of_its_prior_is_told():
     assert "at the upper bound" in found.sentence
 
 
-def test_a_posterior_as_wide_as_its_prior_is_told():
-    """The data said nothing."""
+def test_a_posterior_as_wide_as_its_prior_gives_a_warning():
+    """The data had no information about it."""
     found = diagnosed(calibrated(np.linspace(0.0, 1.0, 100)))["contraction"]
 
     assert found.severity is Severity.WARN
     assert found.numbers["contraction"] < 0.1
 
 
-def test_what_has_no_prior_is_only_compared_between_chains():
-    """No contraction, no bounds, no error."""
+def test_a_parameter_without_a_prior_passes_the_checks_of_priors():
+    """Contraction and bounds are undefined for it."""
     found = diagnosed(calibrated(np.linspace(0, 1, 100)), priors={})
 
     assert {found[check].severity for check in ("contraction", "prior_bounds")} == {Severity.PASS}
@@ -201,14 +201,14 @@ def test_what_has_no_prior_is_only_compared_between_chains():
 
 @pytest.fixture(scope="module")
 def forecast(tmp_path_factory):
-    """One location's pool and its experiment, two scenarios, four weeks held back."""
+    """One point and its experiment: two scenarios, four weeks held back."""
     run = forecast_run(tmp_path_factory.mktemp("run"), STATES[:1], scenarios=("as_now", "closed"), simulations=60)
     results = [(line(index), run.compute(key, np.random.default_rng(index))) for index, key in enumerate(run.keys)]
     return PooledPoint(run.keys[0].location, {}, results), read_experiment(run.text.encode(), "e.yaml", "e")
 
 
-def test_a_fit_covers_its_data_unless_they_are_others(forecast):
-    """The same model beside three times the admissions covers few of them."""
+def test_the_fit_passes_for_its_data_and_warns_for_others(forecast):
+    """Three times the admissions are outside the 95 % band."""
     point, _ = forecast
     (first, result), *_ = point.chains
     other = replace(result.observed, values=3 * result.observed.values + 50)
@@ -218,8 +218,8 @@ def test_a_fit_covers_its_data_unless_they_are_others(forecast):
     assert observation_checks.fit_finding(misfit, misfit.trajectories()).severity is Severity.WARN
 
 
-def test_only_what_was_held_back_is_scored(forecast):
-    """Four weeks, each scenario; and nothing where nothing was held back."""
+def test_only_held_back_observations_are_scored(forecast):
+    """Four weeks of each scenario; none if none was held back."""
     point, experiment = forecast
     scores = list(observation_checks.scores_of(point, point.trajectories()))
     observed = replace(point.first.observed, fitted=np.ones_like(point.first.observed.fitted))
@@ -231,7 +231,7 @@ def test_only_what_was_held_back_is_scored(forecast):
 
 
 def test_the_score_is_that_of_weekly_sums(forecast):
-    """Daily simulations are brought to the terms of the data first."""
+    """Daily simulations are summed over the weeks of the data."""
     point, _ = forecast
     score = next(iter(observation_checks.scores_of(point, point.trajectories())))
     part, observed = point.trajectories()[1], point.first.observed
@@ -247,7 +247,7 @@ def score(count, covered, wis=1.0, baseline=2.0):
 
 
 def test_forecasts_are_judged_together():
-    """Ten held-back observations at least; a bad ratio to the baseline is told at once."""
+    """Coverage needs ten held-back observations, skill only one."""
     good = forecast_findings([score(4, (2, 3, 4))] * 3)
     narrow = forecast_findings([score(4, (0, 1, 2), wis=3.0)] * 3)
     few = forecast_findings([score(4, (0, 0, 0), baseline=0.0)])
@@ -263,8 +263,8 @@ def test_forecasts_are_judged_together():
 # -- the whole run -----------------------------------------------------------------------------
 
 
-def test_every_planned_and_every_required_location_is_looked_for():
-    """Gone, thinner than planned, whole; and one that was never planned."""
+def test_every_planned_and_every_required_location_has_a_finding():
+    """Missing, incomplete, complete, and not planned."""
     missing = [line(0, "gone"), line(1, "gone"), line(2, "thin")]
 
     found = location_findings({"gone": 2, "thin": 3, "whole": 4}, missing, ["gone", "elsewhere"])
@@ -277,14 +277,14 @@ def test_every_planned_and_every_required_location_is_looked_for():
     ]
 
 
-def test_the_hubs_problems_fail():
-    """Each by itself; a file without one passes."""
+def test_each_problem_of_the_hub_file_fails():
+    """A file without problems passes."""
     assert [finding.severity for finding in hub_findings(["a week is missing"])] == [Severity.FAIL]
     assert [finding.severity for finding in hub_findings([])] == [Severity.PASS]
 
 
-def test_the_worst_is_the_verdict_and_comes_first():
-    """In the file and in the list; the file is plain JSON, whatever the numbers."""
+def test_the_worst_finding_is_the_verdict_and_comes_first():
+    """In quality.json and in the list; infinity becomes null."""
     quality = RunQuality()
     quality.add(PointQuality.of([Finding("finite", Severity.PASS, "x"), Finding("fit", Severity.WARN, "y", "b")]))
     quality.add(PointQuality.of([Finding("chains", Severity.FAIL, "z", "a", numbers={"rhat": float("inf")})]))
@@ -302,8 +302,8 @@ def test_the_worst_is_the_verdict_and_comes_first():
     assert list(quality.passed()) == ["finite"]
 
 
-def test_every_check_can_be_ranked_and_no_grade_is_upside_down():
-    """Numbers that get worse downwards, upwards, and none at all."""
+def test_checks_have_ranks_and_grades_follow_their_thresholds():
+    """Where small is bad, where large is bad, and for nan."""
     assert all(Finding(check, Severity.WARN, "").rank for check in CHECKS)
     assert [grade(value, warn=100, fail=10) for value in (200, 50, 5)] == [Severity.PASS, Severity.WARN, Severity.FAIL]
     assert [grade(value, warn=1.05, fail=1.2) for value in (1.0, 1.1, 2)] == [

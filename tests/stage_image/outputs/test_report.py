@@ -1,4 +1,4 @@
-"""The report: what it says of a small run and of a large one, what it leaves out, and its figures as files."""
+"""The report of small and of large runs: its sections, sentences, links and figures."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def sweep(tmp_path_factory):
 
 
 class Page(HTMLParser):
-    """Headings, anchors, links and figures of a page."""
+    """Headings, anchors, links, tags and labels of a page."""
 
     def __init__(self, text):
         super().__init__()
@@ -89,7 +89,7 @@ def words_of(run):
 
 
 def words(page):
-    """The page without its markup, spaces made one."""
+    """The text of a page, with single spaces."""
     plain = re.sub(r"<(style|svg).*?</\1>|<[^>]*>", " ", page, flags=re.DOTALL)
     return re.sub(r"\s+", " ", plain.replace("\u202f", " ").replace("\u00a0", " "))
 
@@ -126,7 +126,7 @@ def test_a_sweep_has_its_sections_and_no_others(sweep):
 
 
 def test_the_verdict_comes_first_with_its_reasons(forecast):
-    """By name of what disagrees."""
+    """With the location that fails."""
     words = words_of(forecast)
 
     assert "Do not use these results as they are" in words
@@ -134,8 +134,8 @@ def test_the_verdict_comes_first_with_its_reasons(forecast):
     assert words.index("Do not use") < words.index("Quality") < words.index("Forecasts")
 
 
-def test_what_is_missing_is_grouped_by_cause(sweep):
-    """With what the tasks said, and in the headline."""
+def test_missing_results_are_grouped_by_cause(sweep):
+    """With the error of one of the tasks, and in the headline."""
     words = words_of(sweep)
 
     assert "2 of 30 tasks have no result." in words
@@ -144,8 +144,8 @@ def test_what_is_missing_is_grouped_by_cause(sweep):
     assert re.search(r"timed out 1 6 .* no error record was left", words)
 
 
-def test_forecasts_are_in_the_terms_of_the_data(forecast):
-    """Weekly admissions, the scenarios told apart, four weeks ahead in numbers."""
+def test_forecasts_are_in_the_periods_of_the_data(forecast):
+    """Weekly admissions for each scenario, four weeks ahead in numbers."""
     words = words_of(forecast)
 
     assert "Hospital admissions per week: median and 95 % interval." in words
@@ -155,7 +155,7 @@ def test_forecasts_are_in_the_terms_of_the_data(forecast):
     assert "last fitted date" in words
 
 
-def test_forecasts_that_begin_at_different_dates_stand_under_their_own(tmp_path):
+def test_forecasts_that_start_on_different_dates_are_in_their_own_columns(tmp_path):
     """The data of one location may end weeks before those of another."""
     (tmp_path / "figures").mkdir()
     (tmp_path / "figures" / "fan.inline").write_text("<svg></svg>")
@@ -196,8 +196,8 @@ def a_forecast(end):
         ([[9, 5, 2], [9, 5, 2], [1, 6, 9]], "or later"),
     ],
 )
-def test_a_peak_that_is_still_to_come_is_not_dated(infectious, words):
-    """A projection that ends while the epidemic grows knows only that the peak is later."""
+def test_a_peak_after_the_last_day_has_no_date(infectious, words):
+    """If a simulation still grows on its last day, its peak is later."""
     days = np.arange("2026-01-01", "2026-01-04", dtype="datetime64[D]")
     weights = np.full(len(infectious), 1 / len(infectious))
     part = Trajectories("projection", days, {"I_total": np.array(infectious, float)}, weights)
@@ -213,8 +213,8 @@ def test_a_peak_that_is_still_to_come_is_not_dated(infectious, words):
     assert words in environment(location_name=str).get_template("outcomes.html.j2").render(data=data)
 
 
-def test_a_page_says_how_to_get_the_same_numbers(forecast):
-    """The command, the seed, the versions."""
+def test_the_page_says_how_to_reproduce_the_run(forecast):
+    """Command, seed and versions."""
     words = words_of(forecast)
 
     assert f"epydrop run {forecast.folder}/dropped/experiment.yaml --set seed=7" in words
@@ -222,8 +222,8 @@ def test_a_page_says_how_to_get_the_same_numbers(forecast):
     assert "sha256:000" in words
 
 
-def test_nothing_from_elsewhere_is_needed(forecast, sweep):
-    """No scripts; links lead into the page or to its figures beside it."""
+def test_the_page_needs_no_external_resources(forecast, sweep):
+    """No scripts; every link leads into the page or to a figure beside it."""
     for run in (forecast, sweep):
         page = Page(text_of(run))
         there = {
@@ -235,8 +235,8 @@ def test_nothing_from_elsewhere_is_needed(forecast, sweep):
         assert not re.search(r"url\(http|@import", text_of(run))
 
 
-def test_every_figure_says_what_it_shows(forecast):
-    """For who cannot see it; with the numbers that matter."""
+def test_every_figure_has_an_alternative_text(forecast):
+    """With its main numbers."""
     labels = Page(text_of(forecast)).labels
 
     assert all(len(label) > 20 for label in labels if label not in {"failed", "warning", "passed"})
@@ -245,8 +245,8 @@ def test_every_figure_says_what_it_shows(forecast):
     )
 
 
-def test_a_message_cannot_break_out_of_the_page(sweep):
-    """It is text, whatever it looks like."""
+def test_messages_are_escaped(sweep):
+    """An error message that looks like HTML stays text."""
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text_of(sweep)
     assert "script" not in Page(text_of(sweep)).tags
 
@@ -254,15 +254,15 @@ def test_a_message_cannot_break_out_of_the_page(sweep):
 # -- many ------------------------------------------------------------------------------------------
 
 
-def test_many_points_are_told_short_and_it_says_where_the_rest_is(sweep):
-    """Six of fifteen are drawn."""
+def test_a_large_sweep_shows_some_points_and_says_where_the_others_are(sweep):
+    """Six of fifteen are shown."""
     words = words_of(sweep)
 
     assert "6 of 15 points are shown; the table quantiles has all of them." in words
 
 
 def test_many_locations_get_a_grid_of_small_panels(tmp_path):
-    """Each panel leads to its full figure, each row of the index to its panel; names lose what all have in common."""
+    """Panels link to figures, rows of the table to panels; locations lose their common prefix."""
     run = forecast_run(tmp_path, STATES[:3], chains=1, simulations=10)
     experiment = read_experiment(run.text.encode(), "e.yaml", "e")
     lines = [TaskLine(index, key, index) for index, key in enumerate(run.keys)]
@@ -287,8 +287,8 @@ def test_many_locations_get_a_grid_of_small_panels(tmp_path):
 # -- figures ---------------------------------------------------------------------------------------
 
 
-def test_every_figure_of_the_page_is_there_as_png_and_svg(forecast):
-    """And stands in complete.json; nothing else lies in the folder."""
+def test_every_figure_of_the_page_is_published_as_png_and_svg(forecast):
+    """complete.json lists these and no other figures."""
     files = {
         name for name in from_json(Complete, forecast.output("complete.json"), "c").files if name.startswith("figures/")
     }
@@ -299,8 +299,8 @@ def test_every_figure_of_the_page_is_there_as_png_and_svg(forecast):
     assert "figures/United_States_Alaska-posterior-admission_rate.png" in files
 
 
-def test_figures_open_and_have_their_size(forecast):
-    """PNG of 6.4 inches width and a title high; SVG that is XML, with a text for each label."""
+def test_figures_are_valid_and_have_their_size(forecast):
+    """The PNG is 6.4 inches wide, with room for the title; the SVG has a text element for each label."""
     image = Image.open(io.BytesIO(forecast.output("figures/United_States_Alaska-as_now.png")))
     image.load()
     root = ET.fromstring(forecast.output("figures/United_States_Alaska-as_now.svg"))
@@ -315,8 +315,8 @@ def test_figures_open_and_have_their_size(forecast):
     ("text", "name"),
     [("United_States_New_York", "United_States_New_York"), ("São Paulo", "Sao-Paulo-ea1b8c"), ("../../x", "x-a3b2c1")],
 )
-def test_names_of_files_are_safe(text, name):
-    """Letters, digits, dots, dashes and underscores; what was changed carries a digest."""
+def test_file_names_are_safe(text, name):
+    """Letters, digits, dots, dashes and underscores; a changed name gets a digest."""
     found = safe_name(text)
 
     assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", found)
@@ -324,8 +324,8 @@ def test_names_of_files_are_safe(text, name):
     assert (found == text) == (name == text)
 
 
-def test_no_two_names_become_one():
-    """Nor do two points of one location."""
+def test_different_names_give_different_files():
+    """Also two points of one location."""
     assert safe_name("a b") != safe_name("a/b") != safe_name("a-b")
     assert point_stem("x", {"rate": 1}, 0) != point_stem("x", {"rate": 2}, 4)
     assert len(safe_name("x" * 500)) < 100
@@ -338,8 +338,8 @@ def a_try(started, wall=10.0, index=0):
     return Try("runner", 1, index, started, wall, wall, 100.0)
 
 
-def test_a_night_without_work_does_not_flatten_the_timeline():
-    """It is cut short, and its length is told."""
+def test_long_pauses_are_shortened_in_the_timeline():
+    """With their true length as a label."""
     tries = [a_try(1000.0), a_try(1005.0), a_try(50_000.0)]
 
     moved, pauses = without_pauses(tries)
@@ -348,8 +348,8 @@ def test_a_night_without_work_does_not_flatten_the_timeline():
     assert [(pause.place, pause.length) for pause in pauses] == [(15.0, 50_000.0 - 1015.0)]
 
 
-def test_work_without_a_pause_stays_as_it_is():
-    """Tasks that wait a second for their machine are no pause."""
+def test_short_pauses_are_not_shortened():
+    """Such as the half second between two tasks."""
     starts = np.arange(0.0, 400.0, 10.5)
 
     moved, pauses = without_pauses([a_try(7.0 + start) for start in starts])

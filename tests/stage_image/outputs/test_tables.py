@@ -1,4 +1,4 @@
-"""Tables strung together from blocks are ordinary files, the same whatever the number of blocks a worker makes."""
+"""Tables concatenated from blocks are ordinary csv.gz and Parquet files."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def test_both_formats_hold_the_rows_of_all_blocks_in_order(tmp_path):
     pd.testing.assert_frame_equal(csv.astype(object), parquet.astype(object), check_dtype=False)
 
 
-def test_a_csv_is_one_gzip_file_that_every_reader_takes(tmp_path):
-    """Members that follow each other, without names and times; one header."""
+def test_a_csv_is_one_gzip_file_of_several_members(tmp_path):
+    """One header; no file names and no times in the members."""
     data = table(tmp_path / "t", [[("a", 1, 0.5)], [("b", 2, 1.5)]])["t.csv.gz"].read_bytes()
 
     with gzip.open(io.BytesIO(data), "rt") as text:
@@ -56,15 +56,15 @@ def test_a_csv_is_one_gzip_file_that_every_reader_takes(tmp_path):
     assert len(members) == 4
 
 
-def test_blocks_leave_nothing_behind(tmp_path):
-    """The disk holds only what is ahead of the stage."""
+def test_blocks_are_deleted_after_use(tmp_path):
+    """Only the tables remain."""
     table(tmp_path / "t", [[("a", 1, 0.5)], [("b", 2, 1.5)]])
 
     assert sorted(path.name for path in (tmp_path / "t").iterdir()) == ["t.csv.gz", "t.parquet"]
 
 
 def test_small_blocks_share_a_row_group(tmp_path, monkeypatch):
-    """A thousand points of a few rows each would otherwise be a thousand groups."""
+    """Otherwise a thousand small points would be a thousand groups."""
     monkeypatch.setattr(table_files, "_ROWS_PER_GROUP", 5)
 
     found = table(tmp_path / "t", [[("a", place, 0.5), ("b", place, 1.5)] for place in range(6)], ("parquet",))
@@ -74,7 +74,7 @@ def test_small_blocks_share_a_row_group(tmp_path, monkeypatch):
 
 
 def test_results_of_two_kinds_cannot_be_pooled():
-    """One chain calibrated and the other not is a mixed run, and is told as such."""
+    """One calibrated chain and one that is not."""
     days = np.arange("2026-01-01", "2026-01-04", dtype="datetime64[D]")
     results = [
         Result((Trajectories(kind, days, {"x": np.ones((2, 3))}, np.full(2, 0.5)),), 10.0, 1.0)

@@ -45,6 +45,6 @@ def _write(rows: Iterable[HubRow], path: Path) -> Path:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(field.name for field in fields(HubRow))
         for row in rows:
-            value = int(row.value) if row.output_type == "quantile" else row.value
+            value = int(row.value) if row.output_type == "quantile" else row.value  # 67, not 67.0
             writer.writerow((*astuple(row)[:-1], value))
     return path

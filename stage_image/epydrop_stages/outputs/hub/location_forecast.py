@@ -45,6 +45,7 @@ def location_forecast(point: PooledPoint, experiment: Experiment) -> LocationFor
         return None
     place, observed = hub_location(point.location, experiment), point.first.observed
     projection = _projection(point, hub.scenario or next(iter(experiment.scenarios), ""))
+    # The builder checks places and data, but not for a hub file that only a rerun of the output asks for.
     if place is None or observed is None or projection is None:
         problem = f"{point.location} has no projection that the hub would accept"
         return LocationForecast(point.location, problems=(problem,))
@@ -65,6 +66,7 @@ def _projection(point: PooledPoint, scenario: str) -> Trajectories | None:
 
 
 def _weeks(projection: Trajectories, observed: Observations, reference_date: date, hub: HubFormat) -> _Weeks:
+    # In step with the data, whose weeks are the hub's: the builder has checked that.
     dates, values = by_period(observed, projection.dates, projection.variables[observed.variable])
     columns = {day.item(): column for column, day in enumerate(dates)}
     found = {horizon: columns.get(end_of_week(reference_date, horizon)) for horizon in hub.horizons}
@@ -111,6 +113,6 @@ def trend_shares(changes: Floats, weights: Floats, people: int, horizon: int, tr
     rates = np.abs(changes) / people * 100_000
     stable = (rates < trends.stable_below[horizon]) | (np.abs(changes) < trends.fewest)
     size = np.where(stable, 0, np.where(rates < trends.large_from[horizon], 1, 2))
-    category = np.where(changes < 0, -size, size) + 2
+    category = np.where(changes < 0, -size, size) + 2  # 0 to 4, the position among the categories
     shares = np.bincount(category, weights=weights, minlength=len(trends.categories))
     return dict(zip(trends.categories, (shares / shares.sum()).round(_DIGITS).tolist(), strict=True))

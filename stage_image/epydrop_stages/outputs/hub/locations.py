@@ -35,7 +35,7 @@ def hub_problems(experiment: Experiment, observed: Mapping[str, Observations]) -
             yield _problem(f"{by_fips[place.fips]} and {location} are both location {place.fips}, {place.name}")
         else:
             by_fips[place.fips] = location
-        end = pd.Timestamp(series.dates[0])
+        end = pd.Timestamp(series.dates[0])  # the others are whole weeks later, which the reader of the data checks
         if (end - pd.Timestamp(hub.reference_date)).days % 7:
             yield _problem(f"the hub's weeks end on Saturdays, those of {location} in the data on {end:%A}s")
 

@@ -73,7 +73,7 @@ def _problems_of_distribution(rows: Sequence[HubRow], hub: HubFormat) -> Iterato
         yield "unsupported target"
         return
     place = us_location(first.location)
-    if place is None or place.fips != first.location:
+    if place is None or place.fips != first.location:  # us_location also knows names and other codes
         yield "this is not a FIPS code that the hub knows"
     if first.horizon not in (trends.horizons if is_trend and trends else hub.horizons):
         yield "the hub does not ask for this horizon of the target"
@@ -84,6 +84,7 @@ def _problems_of_distribution(rows: Sequence[HubRow], hub: HubFormat) -> Iterato
     if any(row.output_type != kind for row in rows) or sorted(row.output_type_id for row in rows) != sorted(ids):
         yield f"expected one {kind} for each of {', '.join(ids)}"
     else:
+        # The hub accepts rows in any order, and quantiles are compared with their neighbours below.
         values = [row.value for row in sorted(rows, key=lambda row: ids.index(row.output_type_id))]
     if not np.isfinite(values).all() or min(values) < 0:
         yield "every value must be finite and at least 0"

@@ -75,6 +75,7 @@ def diagnose(point: PooledPoint, posterior: Posterior, priors: Mapping[str, Prio
     """The diagnostics of a point. ``posterior``: the one pooled over its chains."""
     chains = point.posteriors
     undefined = (float("nan"), float("nan"))
+    # A parameter without a known prior can only be compared between chains.
     known = {name: values for name, values in posterior.values.items() if name in priors}
     return Calibration(
         location=point.location,
@@ -96,7 +97,7 @@ def diagnose(point: PooledPoint, posterior: Posterior, priors: Mapping[str, Prio
 def calibration_findings(found: Calibration) -> Iterator[Finding]:
     """One finding for each check, about the parameter for which it is worst."""
     yield _particles(found)
-    if len(found.chain_ess) > 1:
+    if len(found.chain_ess) > 1:  # a single chain has nothing to agree with
         yield _agreement(found)
         yield _distances(found)
     yield _bounds(found)
@@ -151,6 +152,7 @@ def _bounds(found: Calibration) -> Finding:
 
 
 def _contraction(found: Calibration) -> Finding:
+    # Negative, because the worst parameter is the one with the least contraction.
     finite = {name: -value for name, value in found.contraction.items() if np.isfinite(value)}
     name, least = _largest(finite)
     severity = grade(-least, warn=LEARNED, fail=float("-inf"))  # never a failure: the forecast may not depend on it

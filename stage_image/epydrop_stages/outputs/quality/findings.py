@@ -111,7 +111,7 @@ def grade(value: float, *, warn: float, fail: float) -> Severity:
     Large values are bad if ``fail`` is the larger threshold, small ones if it is the smaller. nan passes: what is not
     defined cannot be judged.
     """
-    sign = 1.0 if fail >= warn else -1.0
+    sign = 1.0 if fail >= warn else -1.0  # turns "small is bad" into "large is bad"
     if sign * value > sign * fail:
         return Severity.FAIL
     return Severity.WARN if sign * value > sign * warn else Severity.PASS
@@ -124,7 +124,8 @@ def as_percent(share: float) -> str:
 
 def plain_number(value: float) -> float | int | None:
     """The value to six significant digits for JSON; None, which becomes null, if it is not finite."""
-    number = float(f"{float(value):.6g}")
+    number = float(f"{float(value):.6g}")  # the last digits differ between processors
     if not math.isfinite(number):
         return None
+    # 3 rather than 3.0; above 2**53 not every integer is a float, so the digits would pretend too much.
     return int(number) if number.is_integer() and abs(number) < 2**53 else number

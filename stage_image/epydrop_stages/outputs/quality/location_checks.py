@@ -19,7 +19,7 @@ def location_findings(
     for location in (*planned, *(name for name in required if name not in planned)):
         gone, count = lost[location], planned.get(location, 0)
         numbers = {"missing": gone, "planned": count}
-        if gone >= count:
+        if gone >= count:  # also a required location that was not planned: 0 of 0
             subject = "this required location" if location in required else "the location"
             state = f"has no results: all {count} of its tasks are missing" if count > 1 else "has no result"
             sentence = f"{subject} {state if count else 'was not planned'}"

@@ -83,6 +83,7 @@ def scores_of(point: PooledPoint, parts: Iterable[Trajectories]) -> Iterator[Sco
     for part in parts:
         if observed is None or part.kind != "projection" or not observed.fitted.any():
             continue
+        # Only later ones: a gap within the fitting window was not forecast.
         later = ~observed.fitted & (observed.dates > observed.dates[observed.fitted].max())
         dates, quantiles = _quantiles_on(observed, part, later)
         if len(dates):
@@ -115,7 +116,7 @@ def _quantiles_on(observed: Observations, part: Trajectories, wanted: npt.NDArra
     known = observed.dates[wanted & np.isfinite(observed.values)].astype("datetime64[D]")
     dates, values = by_period(observed, part.dates, part.variables[observed.variable])
     kept = np.isin(dates, known)
-    if not kept.any():
+    if not kept.any():  # quantiles of nothing would be an error
         return dates[:0], np.empty((len(LEVELS), 0))
     return dates[kept], weighted_quantiles(values[:, kept], part.weights, LEVELS)
 

@@ -68,6 +68,7 @@ def rank_normalised_rhat(chains: Sequence[Draws]) -> float:
     values = np.concatenate([chain.values for chain in chains])
     weights = pooled_weights([chain.weights for chain in chains])
     order = np.argsort(values, kind="stable")
+    # Folding around the median makes chains of different scale differ in location.
     median = values[order][np.searchsorted(np.cumsum(weights[order]), 0.5)]
     return max(_rhat(values, weights, chains), _rhat(np.abs(values - median), weights, chains))
 
@@ -80,6 +81,7 @@ def _rhat(values: Floats, weights: Floats, chains: Sequence[Draws]) -> float:
     own = [chain.weights / chain.weights.sum() for chain in chains]
     within = float(np.mean([weighted_variance(z, w) for z, w in zip(scores, own, strict=True)]))
     between = float(np.var([np.sum(w * z) for z, w in zip(scores, own, strict=True)], ddof=1))
+    # Gelman and Rubin's ((n - 1) / n * W + B / n) / W, with B / n the variance of the chain means.
     draws = float(np.mean([effective_sample_size(w) for w in own]))
     if within <= 0.0:
         return float("inf") if between > 0.0 else float("nan")
@@ -91,4 +93,5 @@ def _normal_scores(values: Floats, weights: Floats) -> Floats:
     unique, place = np.unique(values, return_inverse=True)
     mass = np.bincount(place, weights=weights, minlength=len(unique))
     middle = (np.cumsum(mass) - mass / 2.0) / mass.sum()
+    # Clipped because a draw without weight would be at 0 or 1, where the normal quantile is infinite.
     return np.asarray(stats.norm.ppf(np.clip(middle, 1e-9, 1.0 - 1e-9)))[place]

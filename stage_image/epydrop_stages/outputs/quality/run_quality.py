@@ -81,7 +81,7 @@ class RunQuality:
 
     def to_json(self, run_id: str) -> bytes:
         """The content of quality.json."""
-        by_check: dict[str, list[Finding]] = {check: [] for check in CHECKS}
+        by_check: dict[str, list[Finding]] = {check: [] for check in CHECKS}  # in the order of the report
         for finding in self._findings:
             by_check[finding.check].append(finding)
         document = {
@@ -133,8 +133,9 @@ def forecast_findings(scores: Sequence[Score]) -> Iterator[Finding]:
         numbers = {f"coverage_{share * 100:g}": covered[share] for share in SHARES} | {"observations": count}
         severity = Severity.WARN if low else Severity.PASS
         yield Finding("coverage", severity, f"of {count} held-back observations, {listed}", numbers=numbers)
-    known = [score for score in scores if score.baseline_wis > 0]
+    known = [score for score in scores if score.baseline_wis > 0]  # else the ratio is undefined
     if known:
+        # A ratio of sums: a mean of ratios would be dominated by locations with few cases.
         ratio = sum(s.wis * s.count for s in known) / sum(s.baseline_wis * s.count for s in known)
         worse = sum(score.relative_wis > 1 for score in known)
         severity = Severity.WARN if ratio > 1 else Severity.PASS

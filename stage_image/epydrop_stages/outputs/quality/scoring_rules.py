@@ -57,6 +57,7 @@ def persistence(history: Floats, horizons: npt.NDArray[np.int_], levels: Sequenc
     PNAS 119:e2113561119, supplement) without its Monte Carlo sampling. A single observation gives no spread.
     """
     changes = np.diff(history)
+    # Both signs: a trend in the past must not become a trend of the naive forecast.
     both = np.concatenate([changes, -changes]) if len(changes) else np.zeros(1)
     spread = np.quantile(both, levels)[:, np.newaxis] * np.sqrt(horizons)
     return np.asarray(np.maximum(history[-1] + spread, 0.0))
@@ -73,6 +74,7 @@ def _central_intervals(levels: Sequence[float]) -> tuple[int, list[tuple[int, in
 
 
 def _position(levels: Sequence[float], level: float) -> int:
+    # Not ==: 1 - 0.9 is not 0.1 in floating point.
     near = np.flatnonzero(np.isclose(levels, level, rtol=0.0, atol=1e-9))
     if not len(near):
         raise ValueError(f"there is no quantile of level {level:g} among {list(levels)}")

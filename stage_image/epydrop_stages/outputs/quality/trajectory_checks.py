@@ -36,6 +36,7 @@ def finite(point: PooledPoint, parts: Sequence[Trajectories]) -> Finding:
     }
     for posterior in point.posteriors:
         for name, values in {**posterior.values, "weight": posterior.weights, "distance": posterior.distances}.items():
+            # Added up over the chains, which share the names.
             found[name] = found.get(name, 0) + _count_not_finite(values)
     bad = {name: count for name, count in found.items() if count}
     if not bad:

@@ -42,6 +42,7 @@ class ReportContext:
         """What the names of all locations start with, up to an underscore, such as 'United_States_'."""
         names = list(self.facts.locations)
         shared = os.path.commonprefix(names) if len(names) > 1 else ""  # noqa: RUF071 - by characters, not by folders
+        # Up to an underscore, so that Alabama and Alaska do not become "bama" and "ska".
         return shared[: shared.rfind("_") + 1]
 
     def location_name(self, location: str) -> str:

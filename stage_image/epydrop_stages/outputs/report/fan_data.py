@@ -42,6 +42,7 @@ class Fan:
         """The largest value drawn: of the upper 95 % bound and of the observations in the period shown."""
         highest = [self.bands[-1].max(initial=0.0)]
         if self.observed is not None:
+            # Observations outside the dates shown are not drawn and must not stretch the axis.
             seen = self.observed.values[np.isin(self.observed.dates.astype("datetime64[D]"), self.dates)]
             highest.append(np.max(seen[np.isfinite(seen)], initial=0.0))
         return float(max(highest))
@@ -103,6 +104,7 @@ def _observed_fan(
         earlier, fitted = _bands(observed, calibration)
         kept = earlier < dates[0] if len(dates) else np.ones(len(earlier), dtype=bool)
         dates, bands = np.concatenate([earlier[kept], dates]), np.concatenate([fitted[:, kept], bands], axis=1)
+    # Without the days before the first observation, in which the model only warms up.
     shown = dates >= observed.dates[0].astype("datetime64[D]")
     fitted_days = observed.dates[observed.fitted].astype("datetime64[D]")
     return Fan(

@@ -34,7 +34,7 @@ class PageFigures:
 
     def __init__(self, workspace: Path) -> None:
         self._workspace = workspace
-        self._names: dict[str, None] = {}
+        self._names: dict[str, None] = {}  # an ordered set
 
     def show(self, name: str) -> dict[str, str]:
         """A saved figure for a template: ``svg`` is its element, ``file`` the path of its files without suffix."""
@@ -68,6 +68,7 @@ def safe_name(text: str) -> str:
 
     A text that had to be changed gets a short digest of itself appended, so that two texts never share a name.
     """
+    # São Paulo becomes Sao Paulo rather than S-o Paulo.
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     safe = re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip("-.")
     if safe == text and len(safe) <= _LONGEST:

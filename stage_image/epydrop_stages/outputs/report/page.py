@@ -67,7 +67,7 @@ def environment(**filters: object) -> Environment:
     found = Environment(
         loader=PackageLoader("epydrop_stages.outputs.report"),
         autoescape=select_autoescape(["html", "j2"]),
-        undefined=StrictUndefined,
+        undefined=StrictUndefined,  # by default jinja prints nothing for it
         trim_blocks=True,
         lstrip_blocks=True,
     )

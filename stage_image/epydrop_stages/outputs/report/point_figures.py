@@ -28,7 +28,7 @@ class PointFigures:
 
     def fans(self, kind: str, fans: Sequence[Fan]) -> Iterator[PointFigure]:
         """One figure for each scenario, all with the same vertical axis."""
-        top = max((fan.top for fan in fans), default=0.0)
+        top = max((fan.top for fan in fans), default=0.0)  # scenarios are there to be compared
         for fan in fans:
             title = f"{self._label}, {fan.scenario}" if fan.scenario else self._label
             figure = PointFigure(self._name(fan.scenario, "" if kind == "fan" else kind), kind, fan.scenario)

@@ -127,6 +127,7 @@ def _outcome(point: PooledPoint, part: Trajectories, description: Description) -
     infectious = [name for name in description.infectious if name in part.variables]
     infected = peak = day = None
     if infections:
+        # Simulations that begin on dates of their own have had infections before the first common date.
         before = sum((part.earlier or {}).get(name, 0.0) for name in infections)
         infected = interval((before + sum_of(part, infections).sum(axis=1)) / point.first.population, part.weights)
     if infectious:
@@ -139,6 +140,7 @@ def _outcome(point: PooledPoint, part: Trajectories, description: Description) -
 def _peak_day(infectious: Floats, part: Trajectories) -> PeakDay:
     """``infectious``: people, of shape (simulations, days)."""
     at = infectious.argmax(axis=1)
+    # As days since 1970, because quantiles are defined for numbers.
     found = interval(part.dates[at].astype("datetime64[D]").astype(float), part.weights)
     median, low, high = (np.datetime64(round(day), "D") for day in (found.median, found.low, found.high))
     return PeakDay(median, low, high, float(part.weights[at == len(part.dates) - 1].sum()))

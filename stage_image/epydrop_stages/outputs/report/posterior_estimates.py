@@ -61,6 +61,7 @@ class Marginal:
 
 def marginals_of(point: PooledPoint, posterior: Posterior, description: Description) -> Iterator[Marginal]:
     """Every calibrated parameter, then every quantity that is derived from them, such as R0."""
+    # Where one chain ends and the next begins among the pooled particles.
     ends = np.cumsum([len(chain.weights) for chain in point.posteriors])[:-1]
     for name, values in posterior.values.items():
         yield _marginal(name, values, posterior, ends, description.priors.get(name))

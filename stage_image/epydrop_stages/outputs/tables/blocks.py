@@ -59,6 +59,7 @@ class BlockWriter:
 
         A single value fills its whole column, a missing column is null, and a column that the table lacks is ignored.
         """
+        # The length of any column; a row of single values alone is one row.
         rows = max((len(value) for value in columns.values() if _is_column(value)), default=1)
         arrays = [_array(field, columns.get(field.name), rows) for field in self._schema]
         batch = pa.record_batch(arrays, schema=self._schema)
@@ -81,7 +82,7 @@ def as_columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
 def header(layout: Layout) -> bytes:
     """The line of column names as one gzip member."""
     text = pa.BufferOutputStream()
-    with pyarrow.csv.CSVWriter(text, layout.schema):
+    with pyarrow.csv.CSVWriter(text, layout.schema):  # the same writer as the rows, so that quoting agrees
         pass
     return gzip.compress(text.getvalue().to_pybytes(), _GZIP_LEVEL, mtime=0)
 
@@ -111,6 +112,7 @@ class _CsvBlock:
     def __init__(self, path: Path, schema: Any) -> None:
         self._file: BinaryIO = path.open("wb")
         self._gzip = gzip.GzipFile(filename="", fileobj=self._file, mode="wb", compresslevel=_GZIP_LEVEL, mtime=0)
+        # Without a header: blocks are concatenated, and the file begins with ``header``.
         self._writer = pyarrow.csv.CSVWriter(
             self._gzip, schema, write_options=pyarrow.csv.WriteOptions(include_header=False)
         )

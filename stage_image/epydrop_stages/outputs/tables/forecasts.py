@@ -40,6 +40,7 @@ def _rows(data: PointData) -> Iterator[Rows]:
         days = np.repeat(dates[shown], len(outputs.quantiles))
         rows = {**data.cells, "scenario": part.scenario, "variable": observed.variable, "date": days}
         if outputs.hub:
+            # Whole weeks, rounded down: dates before the reference date get negative horizons.
             rows["horizon"] = (days - np.datetime64(outputs.hub.reference_date)).astype(int) // 7
         levels = np.tile(outputs.quantiles, int(shown.sum()))
         yield {**rows, "quantile": levels, "value": quantiles.T.ravel()}

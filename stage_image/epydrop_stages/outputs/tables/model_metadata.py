@@ -66,7 +66,7 @@ class TaskRows:
 
     def __init__(self, files: TableFiles, missing: Sequence[TaskLine], columns: Columns) -> None:
         self._files = files
-        self._missing = list(missing)[::-1]
+        self._missing = list(missing)[::-1]  # reversed, so that the next one is at the end
         self._columns = columns
         self._rows: list[Rows] = []
 

@@ -27,6 +27,7 @@ def _rows(data: PointData) -> Iterator[Rows]:
             "scenario": part.scenario,
             "date": np.repeat(part.dates, len(levels)),
             "variable": variable,
+            # All levels of a day, then the next day: transposed, because quantiles have the shape (levels, days).
             "quantile": np.tile(levels, len(part.dates)),
             "value": quantiles.T.ravel(),
         }

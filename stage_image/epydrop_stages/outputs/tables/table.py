@@ -80,6 +80,7 @@ def kind_columns(experiment: Experiment) -> ColumnKinds:
 
 def point_cells(location: str, parameters: Mapping[str, Any], columns: Columns) -> Rows:
     """The values of ``point_columns``; parameters that are not numbers are written as JSON."""
+    # float() so that 1 and 1.0 in a grid are the same cell; JSON because a value may be a text, a boolean or a list.
     values = {
         path: float(value)
         if columns.parameters.get(path) == "number"

@@ -13,7 +13,7 @@ import pyarrow.parquet
 from epydrop_stages.contract.suite import Output
 from epydrop_stages.outputs.tables.blocks import Block, BlockWriter, Layout, batches, header
 
-_ROWS_PER_GROUP = 50_000
+_ROWS_PER_GROUP = 50_000  # changes the bytes of the files, as does the level of compression
 _ZSTD_LEVEL = 3
 
 
@@ -67,6 +67,7 @@ class _ParquetFile:
         self._schema = layout.schema
         self._waiting: list[Any] = []
         self._rows = 0
+        # The version is given so that another default of pyarrow does not change the bytes.
         self._writer = pyarrow.parquet.ParquetWriter(
             path, self._schema, version="2.6", compression="zstd", compression_level=_ZSTD_LEVEL
         )
@@ -79,12 +80,13 @@ class _ParquetFile:
                 self._flush()
 
     def close(self) -> Output:
-        if self._writer.is_open:
+        if self._writer.is_open:  # close() is idempotent
             self._flush()
             self._writer.close()
         return Output(self._path.name, self._path)
 
     def _flush(self) -> None:
+        # One chunk for each column: otherwise the pages would depend on the batches of the workers.
         group = pa.Table.from_batches(self._waiting, schema=self._schema).combine_chunks()
         if len(group):
             self._writer.write_table(group, row_group_size=len(group))

@@ -68,6 +68,7 @@ def _bands(axes: Axes, fan: Fan, *, labels: bool) -> None:
     if start is None or not fan.dates[0] < start < fan.dates[-1]:
         _band(axes, fan, np.ones(len(fan.dates), dtype=bool), BLUE, labels=labels)
         return
+    # Both include the last fitted date, so that no gap is left between them.
     _band(axes, fan, fan.dates <= start, GREY, labels=False)
     _band(axes, fan, fan.dates >= start, BLUE, labels=labels)
     axes.axvline(start, color=SOFT, linewidth=1.0, linestyle=(0, (3, 2)))  # type: ignore[arg-type]
@@ -103,7 +104,7 @@ def _axes(axes: Axes, top: float, *, small: bool = False) -> None:
     axes.margins(x=0.015)
     date_axis(axes, small=small)
     count_axis(axes, small=small)
-    axes.set_ylim(0, top * 1.05 if top > 0 else 1.0)
+    axes.set_ylim(0, top * 1.05 if top > 0 else 1.0)  # an empty range would make matplotlib warn
 
 
 def _is_late(fan: Fan) -> bool:

@@ -66,6 +66,7 @@ def forest_chart(name: str, unit: str, estimates: Sequence[tuple[str, Estimate]]
 def _histogram(axes: Axes, marginal: Marginal) -> None:
     values, estimate = marginal.values, marginal.estimate
     low, high = float(np.min(values)), float(np.max(values))
+    # The square-root rule, a little finer: a rough shape is enough beside the intervals.
     count = int(np.clip(1.5 * np.sqrt(len(values)), _FEWEST_BINS, _MOST_BINS))
     bins = np.linspace(low, high, count + 1) if high > low else np.array([low - 0.5, low + 0.5])
     axes.hist(values, bins=bins.tolist(), weights=marginal.weights, density=True, color=SKY, alpha=0.75)

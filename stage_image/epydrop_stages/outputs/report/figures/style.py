@@ -30,8 +30,8 @@ DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1, 1, 1)),
 DPI = 160
 
 _STYLE: Any = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "epydrop",
+    "svg.fonttype": "none",  # text stays text: smaller, searchable, and independent of installed fonts
+    "svg.hashsalt": "epydrop",  # else ids are random, and the bytes differ from run to run
     "text.parse_math": False,  # a dollar sign in a name is text
     "font.size": 10,
     "axes.titlesize": 10,
@@ -56,6 +56,7 @@ _STYLE: Any = {
     "legend.handlelength": 1.6,
     "figure.facecolor": "white",
 }
+# A date would make the bytes differ from run to run.
 _NO_METADATA: Any = {"Date": None, "Creator": None, "Format": None, "Type": None}
 
 _TITLE_SIZE = 10.5  # points
@@ -87,6 +88,7 @@ class Drawing:
         width, height = size
         self._strip = _TITLE_HEIGHT if title else 0.0
         with mpl.rc_context(_STYLE):
+            # Not through pyplot, which keeps every figure in a global list.
             self._figure = figure = Figure(figsize=(width, height + self._strip))
             FigureCanvasAgg(figure)
             draw(figure)
@@ -132,7 +134,7 @@ class Drawing:
 
 def bars(axes: Axes, ends: Sequence[tuple[float, float, float]], *, flat: bool = False, **style: Any) -> None:
     """Draws bars (place, low, high), horizontal if ``flat``; as one line with gaps, a tenth of the bytes of many."""
-    places = [each for place, _, _ in ends for each in (place, place, math.nan)]
+    places = [each for place, _, _ in ends for each in (place, place, math.nan)]  # nan interrupts the line
     values = [each for _, low, high in ends for each in (low, high, math.nan)]
     axes.plot(*((values, places) if flat else (places, values)), solid_capstyle="butt", **style)
 

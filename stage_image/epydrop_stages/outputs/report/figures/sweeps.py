@@ -48,7 +48,7 @@ def sweep_chart(label: str, groups: Sequence[Dots], *, title: str = "") -> Drawi
         axes.set_xlabel(label)
         axes.set_ylabel("infected (% of the population)")
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=""))
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(bottom=0)  # shares are compared by their height
         if len(groups) > 1:
             axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(groups), columnspacing=1.2)
 

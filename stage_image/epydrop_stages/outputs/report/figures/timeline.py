@@ -64,7 +64,7 @@ def without_pauses(tries: Sequence[Try]) -> tuple[list[Try], list[Pause]]:
     for each in ordered:
         busy += max(0.0, each.started + each.wall - max(until, each.started))
         until = max(until, each.started + each.wall)
-    longest = max(1.0, busy / 50)
+    longest = max(1.0, busy / 50)  # at least a second, so that short runs keep their natural gaps
     shift, until = ordered[0].started, ordered[0].started
     moved, pauses = [], []
     for each in ordered:
@@ -145,6 +145,7 @@ def _counts(axes: Axes, tries: Sequence[Try], seconds: float) -> None:
 
 def _running(tries: Sequence[Try], edges: Floats) -> Floats:
     """The number of tasks that ran at any time between each edge and the next; shape (edges - 1,)."""
+    # Started before the end of the interval, minus ended before its start: sorted, that takes two searches.
     starts = np.sort([each.started for each in tries])
     ends = np.sort([each.started + each.wall for each in tries])
     begun = np.searchsorted(starts, edges[1:], side="left")

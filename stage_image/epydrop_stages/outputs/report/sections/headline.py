@@ -23,6 +23,7 @@ _VERDICTS = {
 
 def headline(context: ReportContext) -> dict[str, Any]:
     """The variables of the page's head."""
+    # A run id starts with the time at which its file was dropped.
     dropped = datetime.strptime(context.facts.run_id[:15], "%Y%m%d-%H%M%S").replace(tzinfo=UTC)
     return {
         "dropped": f"{dropped:%d %B %Y, %H:%M} UTC".lstrip("0"),
@@ -66,6 +67,7 @@ def _reasons(context: ReportContext) -> Iterator[dict[str, Any]]:
     for check in dict.fromkeys(finding.check for finding in findings):
         same = [finding for finding in findings if finding.check == check]
         where = list(dict.fromkeys(finding.location for finding in same if finding.location))
+        # With several locations their names matter most, with one the numbers do.
         if len(where) > 1 or (where and len(context.facts.locations) > 1):
             sentence = f"{CHECKS[check].failed}: {_names(context, where)}"
         else:

@@ -16,6 +16,7 @@ def section(context: ReportContext) -> Section | None:
     if not scores:
         return None
     main = of_main_scenario(scores, context.experiment)
+    # Undefined ratios last.
     worst_first = sorted(scores, key=lambda score: -score.relative_wis if score.baseline_wis > 0 else 0.0)
     data = {
         "scores": worst_first[:_MOST],

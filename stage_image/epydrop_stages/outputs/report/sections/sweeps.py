@@ -30,7 +30,7 @@ def _figures(context: ReportContext, points: Sequence[PointSummary]) -> Iterator
 
     coloured = _coloured_parameter(context, points)
     groups = _grouped(points, coloured)
-    if len(groups) > MOST_GROUPS:
+    if len(groups) > MOST_GROUPS:  # more colours cannot be told apart
         groups = {"": points}
     for label, value_of in _axes(context, points, coloured).items():
         dots = [
@@ -47,6 +47,7 @@ def _infected(point: PointSummary) -> Interval | None:
 
 
 def _values(points: Sequence[PointSummary], path: str) -> set[str]:
+    # As JSON, because a value may be a list, which cannot be in a set.
     return {json.dumps(point.parameters[path], sort_keys=True) for point in points}
 
 

@@ -16,6 +16,7 @@ _FEWEST_TO_COMPARE = 8  # tasks; a histogram of fewer shows nothing
 
 def section(context: ReportContext) -> Section | None:
     """None if no try left a record."""
+    # Skipped tries found a valid result and computed nothing.
     tries = [each for each in context.facts.tries.read if each.started > 0 and not each.skipped]
     if not tries:
         return None
