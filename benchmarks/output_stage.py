@@ -1,8 +1,7 @@
-"""Memory and time of the output stage for N = 10 and N = 1000 results. The ratios should be 1, and N for the time.
+"""The output stage at N = 10 and N = 1000: peak memory of all its processes, and time; what counts are the ratios.
 
-A calibrated weekly forecast of N locations with 100 particles and 100 projections each over 147 days, with all tables.
-Ten results are computed and repeated under other names, so that every file is read, verified and digested. Run it with
-``make bench``.
+A calibrated weekly forecast of N locations, 100 particles and 100 projections each over 147 days, all tables asked
+for. The results repeat, the files do not: every one is read, verified and digested. Run it as ``make bench``.
 """
 
 from __future__ import annotations
@@ -29,13 +28,13 @@ from epydrop_stages.contract.results import Result
 
 SIZES = (10, 1000)
 SAMPLE_EVERY = 0.05  # seconds
-DIFFERENT = 10  # results that are computed; the others repeat these
+DIFFERENT = 10  # results that are computed; the others are written from these
 MIB = 1 << 20
 
 
 @dataclass
 class Measured:
-    """One run of the stage: seconds, and the peak in MiB. ``pss`` counts memory that processes share only once."""
+    """One run of the stage: seconds, and MiB at their highest. ``pss`` counts what processes share once."""
 
     seconds: float = 0.0
     cpu: float = 0.0
@@ -46,7 +45,7 @@ class Measured:
 
 
 def forecast(folder: Path, tasks: int) -> MadeUpRun:
-    """Writes a run of ``tasks`` locations."""
+    """A run of so many locations on disk."""
     run = forecast_run(folder, [f"{STATES[n % 52]}_{n:04d}" for n in range(tasks)], chains=1, trajectories=True)
     compute, made = run.compute, {}
 
@@ -61,7 +60,7 @@ def forecast(folder: Path, tasks: int) -> MadeUpRun:
 
 
 def memory(group: int) -> tuple[float, float]:
-    """PSS and RSS of all processes of a process group, in MiB."""
+    """PSS and RSS of all processes of a group, in MiB."""
     pss = rss = 0
     for process in psutil.process_iter():
         try:
@@ -74,7 +73,7 @@ def memory(group: int) -> tuple[float, float]:
 
 
 def measure(run: MadeUpRun, cores: int) -> Measured:
-    """Runs the stage once and samples its memory."""
+    """Runs the stage once, watching."""
     environment = {**base_environment(), **run.environment(cores)}
     found, began = Measured(), time.perf_counter()
     before = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -1,11 +1,11 @@
-"""Parameter recovery: how often posterior and forecast intervals cover the truth, on simulated data.
+"""Are known parameters recovered? How often the intervals of a forecast cover the truth, on simulated data.
 
 Simulation-based calibration (Cook, Gelman, Rubin 2006; Talts et al. 2018): parameters are drawn from the prior, weekly
-admissions are simulated with them, and the suite calibrates to the first weeks, from an experiment file and a data file
-as in production. If posteriors and forecasts are right, 50 % intervals cover the truth in half of the repetitions. They
-do so, too, if nothing is learned, so the table also has the width of the 90 % intervals. Approximate Bayesian
-computation is exact only with a tolerance of 0. With a larger one it accepts simulations that are farther from the data
-than chance explains, and its intervals may cover too often.
+admissions are simulated with them, and the suite calibrates to the first weeks as it does for anybody, through the
+experiment file and the data file. If posteriors and forecasts are right, an interval of 50 % holds the truth in half of
+all repetitions. So it does, trivially, if nothing is learned; therefore the width of the 90 % intervals stands beside
+it. Approximate Bayesian computation is exact only where there is no tolerance: between these two ends it accepts
+simulations that are farther from the data than chance would put them, and its intervals may cover too often.
 
     python benchmarks/recovery.py                     # 100 repetitions, about ten minutes of two cores
     python benchmarks/recovery.py --replicates 400 --generations 1 2 4    # the first generation is the prior
@@ -69,14 +69,14 @@ EXPERIMENT: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Size:
-    """The size of a calibration."""
+    """How much work a calibration may do."""
 
     particles: int
     generations: int
 
 
 def work_of(admissions: Floats, size: Size) -> Work:
-    """The work that the builder would put into the task, from an experiment file and a data file."""
+    """What the builder would put into the task, from the files that a person would write."""
     document = json.loads(json.dumps(EXPERIMENT))
     document["model"]["calibration"] |= {"num_particles": size.particles, "num_generations": size.generations}
     experiment = read_experiment(json.dumps(document).encode(), "recovery.yaml", "recovery")
@@ -89,7 +89,7 @@ def work_of(admissions: Floats, size: Size) -> Work:
 
 
 def truth(number: int) -> tuple[dict[str, float], Floats]:
-    """Parameters drawn from the prior, and the weekly admissions of one simulation with them; shape (weeks,)."""
+    """Parameters from the prior, and the weekly admissions of one simulation with them."""
     rng = np.random.default_rng([number, 1])
     priors = build_priors(EXPERIMENT["model"]["calibration"])
     drawn = {name: float(prior.rvs(random_state=rng)) for name, prior in priors.items()}
@@ -103,7 +103,7 @@ def truth(number: int) -> tuple[dict[str, float], Floats]:
 
 @dataclass(frozen=True)
 class Hit:
-    """Whether the 50 % and the 90 % interval cover the truth, and the relative width of the latter."""
+    """Whether the 50 % and the 90 % interval cover the truth, and how wide the latter is, relative to something."""
 
     half: bool
     ninety: bool
@@ -111,13 +111,13 @@ class Hit:
 
     @classmethod
     def of(cls, values: Floats, weights: Floats, true: float, scale: float) -> Hit:
-        """From weighted draws of shape (draws,); the width is divided by ``scale``."""
+        """Of weighted draws."""
         low, lower, upper, high = weighted_quantiles(values[:, np.newaxis], weights, LEVELS)[:, 0]
         return cls(bool(lower <= true <= upper), bool(low <= true <= high), float((high - low) / scale))
 
 
 def hits(number: int, size: Size) -> tuple[dict[str, Hit], float]:
-    """Quantity -> hit of one calibration, and its tolerance as a share of the mean weekly admissions."""
+    """What one calibration covers, by quantity, and its tolerance as a share of the mean week."""
     drawn, admissions = truth(number)
     result = run_work(work_of(admissions, size), number)
     posterior, priors = result.posterior, build_priors(EXPERIMENT["model"]["calibration"])
@@ -133,7 +133,7 @@ def hits(number: int, size: Size) -> tuple[dict[str, Hit], float]:
 
 
 def _weeks(result: Result) -> list[Floats]:
-    """The projection of each held-back week, shape (simulations,)."""
+    """What was projected for each week held back, shape (runs,)."""
     projection = result.trajectories[-1]
     assert result.observed is not None  # noqa: S101 - it was calibrated
     _, values = by_period(result.observed, projection.dates, projection.variables[ADMISSIONS])
@@ -141,7 +141,7 @@ def _weeks(result: Result) -> list[Floats]:
 
 
 def share(held: Sequence[bool]) -> str:
-    """A percentage with its binomial standard error."""
+    """In per cent, with its binomial standard error."""
     part, count = sum(held) / len(held), len(held)
     return f"{100 * part:6.1f} ± {100 * math.sqrt(part * (1 - part) / count):.1f}"
 

@@ -10,11 +10,12 @@ from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any
 
-from epydrop.experiment.hub_formats import HUB_FORMATS
 from epydrop.experiment.sections import Hub
 from epydrop.experiment.text.problems import Finding, did_you_mean
 
 Section = Mapping[str, Any]
+
+LAST_HORIZON = 3  # weeks after the reference date; FluSight's forecasts go from -1 to 3
 
 _PROJECTION_END = ("model", "projection", "simulation", "end_date")
 
@@ -29,7 +30,7 @@ def with_projection_end(model: Section, hub: Hub | None) -> dict[str, Any]:
     """The model; its projection ends with the hub's last week, where it does not say when."""
     if hub is None or "projection" not in model:
         return dict(model)
-    last = hub.reference_date + timedelta(weeks=HUB_FORMATS[hub.format].last_horizon)
+    last = hub.reference_date + timedelta(weeks=LAST_HORIZON)
     return {**model, "projection": ending(model["projection"] or {}, last)}
 
 
@@ -123,8 +124,6 @@ def _hub(document: Section, model: Section, hub: Section) -> Iterator[Finding]:
         message = f"the hub counts admissions of a week, and '{target}' is no transition"
         yield Finding(message, "such as Infected_to_Hospitalized_total", ("model", "calibration", "target_variable"))
     yield from _weeks(document, model, hub)
-    if hub["rate_trends"] and not HUB_FORMATS[hub["format"]].trends:
-        yield Finding(f"the hub '{hub['format']}' takes no trends", "leave it out", (*at, "rate_trends"))
     tasks = document["tasks"]
     if tasks["grid"] or tasks["lhs"]:
         yield Finding("a hub file has one forecast a location, and tasks.grid or tasks.lhs make several", at=at)
@@ -138,8 +137,7 @@ def _hub(document: Section, model: Section, hub: Section) -> Iterator[Finding]:
 
 def _weeks(document: Section, model: Section, hub: Section) -> Iterator[Finding]:
     at = ("outputs", "hub")
-    end = _end(_section(model, "projection"))
-    last = hub["reference_date"] + timedelta(weeks=HUB_FORMATS[hub["format"]].last_horizon)
+    end, last = _end(_section(model, "projection")), hub["reference_date"] + timedelta(weeks=LAST_HORIZON)
     if end is not None and end < last:
         hint = f"model.projection.simulation.end_date: {last}"
         yield Finding(f"the projection ends on {end}, and the hub's last week ends on {last}", hint, at)

@@ -10,7 +10,6 @@ from typing import Any
 
 from epydrop import machine_types
 from epydrop.errors import BadInput
-from epydrop.experiment.hub_formats import HUB_FORMATS
 from epydrop.experiment.text.problems import Finding, did_you_mean, refuse
 from epydrop.experiment.text.source import describe
 from epydrop.formats import names
@@ -189,10 +188,9 @@ def period(value: str) -> str:
 
 
 def hub_format(value: str) -> str:
-    """A forecast hub whose file can be written."""
-    if value not in HUB_FORMATS:
-        known = " or ".join(f"'{one}'" for one in HUB_FORMATS)
-        refuse([Finding(f"expected {known}, got {describe(value)}", did_you_mean(value, HUB_FORMATS))])
+    """The hubs whose files we know."""
+    if value != "flusight":
+        refuse([Finding(f"expected 'flusight', got {describe(value)}", did_you_mean(value, ["flusight"]))])
     return value
 
 
