@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from html.parser import HTMLParser
 from xml.etree import ElementTree as ET
@@ -24,6 +25,7 @@ from epydrop_stages.contract.tries import Try
 from epydrop_stages.outputs.point_digest import digest_point
 from epydrop_stages.outputs.pooled_point import PooledPoint, pooled_point
 from epydrop_stages.outputs.publish import publish
+from epydrop_stages.outputs.quality.findings import CHECKS
 from epydrop_stages.outputs.quality.run_quality import RunQuality
 from epydrop_stages.outputs.report.context import ReportContext
 from epydrop_stages.outputs.report.figure_files import PageFigures, PointFigure, point_stem, safe_name
@@ -132,6 +134,13 @@ def test_the_verdict_comes_first_with_its_reasons(forecast):
     assert "Do not use these results as they are" in words
     assert re.search(r"Independent calibrations disagree: [^.]*Arizona", words)
     assert words.index("Do not use") < words.index("Quality") < words.index("Forecasts")
+
+
+def test_every_check_that_applies_is_made(forecast):
+    """All but that of a modelling package with tables of its own."""
+    checks = json.loads(forecast.output("quality.json"))["checks"]
+
+    assert {check["id"] for check in checks} == CHECKS.keys() - {"package"}
 
 
 def test_missing_results_are_grouped_by_cause(sweep):

@@ -11,11 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from epydrop.errors import BadInput
+from epydrop_stages.contract.description import Columns
 from epydrop_stages.contract.results import Result, Trajectories
 from epydrop_stages.contract.suite import TaskKey, TaskLine
 from epydrop_stages.outputs.pooled_point import PooledPoint
 from epydrop_stages.outputs.tables import table_files
 from epydrop_stages.outputs.tables.blocks import BlockWriter, Layout
+from epydrop_stages.outputs.tables.model_metadata import TaskRows, task_row
 from epydrop_stages.outputs.tables.table_files import TableFiles
 
 COLUMNS = {"name": "text", "place": "integer", "value": "number"}
@@ -71,6 +73,23 @@ def test_small_blocks_share_a_row_group(tmp_path, monkeypatch):
 
     groups = pq.ParquetFile(found["t.parquet"]).metadata
     assert [groups.row_group(group).num_rows for group in range(groups.num_row_groups)] == [5, 5, 2]
+
+
+def test_tasks_without_a_result_are_in_their_places(tmp_path):
+    """By index, before, between and after the others."""
+    lines = [TaskLine(index, TaskKey("here", {}, index), 1) for index in range(5)]
+    columns = {"index": "integer", "chain": "integer", "state": "text"}
+    files = TableFiles(tmp_path, Layout("model_metadata", columns, ("csv.gz",)))
+    rows = TaskRows(files, [lines[0], lines[2], lines[4]], Columns())
+    result = Result((), 10.0, 1.0)
+
+    for line in (lines[1], lines[3]):
+        rows.add({line.index: task_row(line, {}, result)})
+    rows.close()
+
+    (table,) = files.close()
+    states = pd.read_csv(table.path).set_index("index")["state"]
+    assert list(states.items()) == list(enumerate(["missing", "succeeded", "missing", "succeeded", "missing"]))
 
 
 def test_results_of_two_kinds_cannot_be_pooled():
