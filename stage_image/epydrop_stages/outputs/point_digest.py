@@ -6,7 +6,7 @@ It serves every suite that turns its results into ``Result``s. What it has to kn
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from epydrop_stages.outputs.quality.observation_checks import fit_finding, score
 from epydrop_stages.outputs.quality.run_quality import PointQuality
 from epydrop_stages.outputs.quality.trajectory_checks import finite, population
 from epydrop_stages.outputs.report.fan_data import infection_fans, main_fans
-from epydrop_stages.outputs.report.figure_files import PointFigure, point_stem
+from epydrop_stages.outputs.report.figure_files import point_stem
 from epydrop_stages.outputs.report.point_summary import Model, PointSummary, summarise
 from epydrop_stages.outputs.report.posterior_estimates import marginals_of
 from epydrop_stages.outputs.tables.blocks import Block, BlockWriter, Layout
@@ -105,18 +105,15 @@ def _summary(
     fans = main_fans(point, parts, description)
     marginals = list(marginals_of(point, posterior, description)) if posterior else []
     summary = summarise(point, parts, description, fans, [marginal.estimate for marginal in marginals])
-    if point.index not in facts.drawn:  # a sweep of a thousand points needs no thousand figures
+    if point.index not in facts.drawn:  # a sweep of a thousand points does not need a thousand figures
         return summary
+    # Lazy: matplotlib takes longer to import than a point to digest, and many points are not drawn.
+    from epydrop_stages.outputs.report.point_figures import PointFigures  # noqa: PLC0415
 
-    def figures() -> Iterator[PointFigure]:
-        # Lazy: matplotlib takes longer to import than a point to digest, and many points are not drawn.
-        from epydrop_stages.outputs.report.point_figures import PointFigures  # noqa: PLC0415
-
-        stem = point_stem(point.location, point.parameters, point.index)
-        drawn = PointFigures(workspace, stem, summary.label, small=facts.draws_small)
-        yield from drawn.fans("fan", fans)
-        if not facts.draws_small:  # a page of many small panels shows one figure for each point and scenario
-            yield from drawn.fans("infections", infection_fans(parts, description))
-            yield from drawn.posteriors(marginals, description.units)
-
-    return summary.with_figures(list(figures()))
+    stem = point_stem(point.location, point.parameters, point.index)
+    drawn = PointFigures(workspace, stem, summary.label, small=facts.draws_small)
+    figures = list(drawn.fans("fan", fans))
+    if not facts.draws_small:  # a page of many small panels shows one figure for each point and scenario
+        figures += drawn.fans("infections", infection_fans(parts, description))
+        figures += drawn.posteriors(marginals, description.units)
+    return summary.with_figures(figures)

@@ -22,16 +22,21 @@ _ORDER = list(Severity)
 
 @dataclass(frozen=True)
 class Check:
-    """The headline of a check when it passes, and when it does not."""
+    """The headline of a check when it passes, and when it does not.
+
+    ``in_summary``: whether the head of the report lists it; not if the head says the same in other words.
+    """
 
     passed: str
     failed: str
+    in_summary: bool = True
 
 
 CHECKS: Mapping[str, Check] = {
     "locations": Check(
         "All locations are present, with all their tasks",
         "Locations are missing or incomplete",
+        in_summary=False,
     ),
     "finite": Check("All numbers are finite", "Numbers are infinite or missing"),
     "population": Check(

@@ -25,7 +25,6 @@ from epydrop_stages.outputs.report.figures.svg import shortened, without_title
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")
 BLACK, GREY, SOFT = ("#1a1a1a", "#8a8f98", "#5a616c")
 SERIES = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY)
-DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1, 1, 1)), (0, (8, 2)), (0, (2, 2, 6, 2)))
 
 DPI = 160
 

@@ -59,11 +59,8 @@ def _names(context: ReportContext, locations: Sequence[str]) -> str:
 
 
 def _reasons(context: ReportContext) -> Iterator[dict[str, Any]]:
-    """One sentence for each check that found something, the worst first.
-
-    Without the check of locations: ``_completeness`` says it.
-    """
-    findings = [finding for finding in context.quality.findings if finding.check != "locations"]
+    """One sentence for each check that found something, the worst first."""
+    findings = [finding for finding in context.quality.findings if CHECKS[finding.check].in_summary]
     for check in dict.fromkeys(finding.check for finding in findings):
         same = [finding for finding in findings if finding.check == check]
         where = list(dict.fromkeys(finding.location for finding in same if finding.location))
