@@ -31,7 +31,7 @@ from epydemix.cli.config import build_priors
 from epydrop.experiment import read_experiment
 from epydrop_stages.contract.results import Floats, Result
 from epydrop_stages.inputs.observations import by_period
-from epydrop_stages.outputs.pools import weighted_quantiles
+from epydrop_stages.outputs.weighted import weighted_quantiles
 from epydrop_stages.suites.epydemix.compute import run_work
 from epydrop_stages.suites.epydemix.model import Work, prepare
 from epydrop_stages.suites.epydemix.sources import Sources

@@ -23,10 +23,17 @@ GROUPS = PYPROJECT["dependency-groups"]
 EMULATOR = tomllib.loads((ROOT / "batch_emulator/pyproject.toml").read_text())["project"]
 OURS = {"batch_emulator", "epydrop", "epydrop_stages", "epydrop_workstation", "main"}
 
-CLOUD_ONLY = ("functions/epydrop/gcp/*.py", "functions/epydrop/google_errors.py", "functions/epydrop/stores/cloud_storage.py")
+CLOUD_ONLY = (
+    "functions/epydrop/gcp/*.py",
+    "functions/epydrop/google_errors.py",
+    "functions/epydrop/stores/cloud_storage.py",
+)
 STAGES = ("stage_image/epydrop_stages/**/*.py",)
 # The parts of epydrop that the stages import; import-linter holds them to these.
-SHARED = ("functions/epydrop/*.py", *(f"functions/epydrop/{room}/**/*.py" for room in ("experiment", "formats", "stores")))
+SHARED = (
+    "functions/epydrop/*.py",
+    *(f"functions/epydrop/{room}/**/*.py" for room in ("experiment", "formats", "stores")),
+)
 
 PROGRAMS = {  # what is declared, which files are imported from, and which of those files are left out
     "functions": (GROUPS["functions"], ("functions/**/*.py",), ()),

@@ -150,7 +150,7 @@ class _Forecasts:
         people = float(round(truth.lognormal(15.2, 0.9)))
         rate, admission = truth.uniform(0.29, 0.345), truth.uniform(0.0012, 0.0025)
         spread, shift = 0.004, 0.0
-        if place % 17 == 3:  # chains that disagree
+        if place % 17 == 2:  # chains that disagree
             shift = 0.012 * (key.chain - 0.5)
         if place % 17 == 9:  # at the bound of its prior
             admission = 0.0039

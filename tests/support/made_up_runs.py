@@ -1,4 +1,4 @@
-"""Whole runs whose results are made up, on disk as builder and runner would have left them for the output stage."""
+"""Runs with synthetic results, on disk as builder and runner would have left them for the output stage."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ Compute = Callable[[TaskKey, np.random.Generator], Result]
 
 @dataclass
 class MadeUpRun:
-    """A run on disk that waits for its output stage."""
+    """A run whose output stage has not run yet. ``compute`` makes the result of a task."""
 
     folder: Path
     text: str
@@ -60,7 +60,7 @@ class MadeUpRun:
         return open_store(self.folder.absolute().as_uri() + "/")
 
     def write(self) -> MadeUpRun:
-        """Everything that the output stage reads."""
+        """Writes everything that the output stage reads."""
         store = self.store
         experiment = read_experiment(self.text.encode(), "experiment.yaml", "made-up")
         store.write("dropped/experiment.yaml", self.text.encode())
@@ -79,7 +79,7 @@ class MadeUpRun:
         return self
 
     def order(self, attempt: int) -> None:
-        """The orders of an attempt of the output stage."""
+        """Writes the orders of an attempt of the output stage."""
         causes: dict[str, list[int]] = {}
         for index, (cause, _, _) in self.missing.items():
             causes.setdefault(cause, []).append(index)
@@ -100,7 +100,7 @@ class MadeUpRun:
         self.store.write(orders_name(Stage.OUTPUT, attempt), to_json(orders))
 
     def environment(self, cores: int = 0, attempt: int = 1) -> dict[str, str]:
-        """What a process of the output stage is told."""
+        """The environment variables of the output stage; ``cores`` 0 means as many as there are."""
         return {
             "EPYDROP_RUN_URL": self.store.url,
             "EPYDROP_ATTEMPT": str(attempt),
@@ -110,11 +110,11 @@ class MadeUpRun:
         }
 
     def publish(self, cores: int = 1) -> int:
-        """Runs the output stage in this process; its exit code."""
+        """Runs the output stage in this process and returns its exit code."""
         return main(["output"], self.environment(cores))
 
     def publish_apart(self, cores: int) -> int:
-        """The same in a process of its own, as it always is outside of tests: it forks before it has any threads."""
+        """Runs the output stage in a process of its own, as in production: it forks before it has any threads."""
         command = [sys.executable, "-m", "epydrop_stages", "output"]
         one_thread = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
         return subprocess.run(
@@ -136,7 +136,7 @@ class MadeUpRun:
         store.write(manifest_name(INPUTS), to_json(Manifest(RUN_ID, len(lines), locations, digests, versions)))
 
     def _write_telemetry(self, store: ObjectStore, parallelism: int = 40) -> None:
-        """As if so many tasks had run at a time, a hundred seconds each."""
+        """Telemetry as if ``parallelism`` tasks had run at a time, about a hundred seconds each."""
         rng = np.random.default_rng(1)
         free = np.full(parallelism, 1_796_220_900.0) + 70 + rng.uniform(0, 30, parallelism)
         self._tell(store, Stage.BUILDER, 0, 1_796_220_900.0, 41.0)

@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as arrays
 from support.stage_run import StageRun, experiment_in
 
 from epydrop.experiment import read_experiment
-from epydrop_stages.outputs.pools import weighted_quantiles
+from epydrop_stages.outputs.weighted import weighted_quantiles
 from epydrop_stages.suites.epydemix.compute import run_work
 from epydrop_stages.suites.epydemix.config_problems import problems_and_warnings, scenario_problems
 from epydrop_stages.suites.epydemix.describe import derived

@@ -20,9 +20,9 @@ from support import small_forecast as small
 from support.small_forecast import CONFIG, an_experiment, found_in
 
 from epydrop.errors import BadInput, EpydropError
+from epydrop.experiment.hub_formats import HUB_FORMATS
 from epydrop_stages.contract.results import Observations
 from epydrop_stages.contract.suite import RunFacts, TaskKey, TaskLine
-from epydrop_stages.outputs.hub.flusight import LEVELS
 from epydrop_stages.suites.epymodelingsuite.compute import NoForecast, _check, seeded
 from epydrop_stages.suites.epymodelingsuite.convert import as_result
 from epydrop_stages.suites.epymodelingsuite.generator import Generated, files_of
@@ -42,6 +42,7 @@ def an_output(place, kind="calibration"):
     return SimpleNamespace(model=SimpleNamespace(population=population), simulation=simulation)
 
 
+FLUSIGHT_LEVELS = HUB_FORMATS["flusight"].levels
 WITHOUT_SAMPLING = SimpleNamespace(sampling=None)
 
 
@@ -292,9 +293,9 @@ def hub_rows(levels):
 @pytest.mark.parametrize(
     ("files", "severity"),
     [
-        (hub_rows(LEVELS), "pass"),
-        (hub_rows([0.02, *LEVELS[2:]]), "fail"),
-        (hub_rows(LEVELS[::-1]), "fail"),
+        (hub_rows(FLUSIGHT_LEVELS), "pass"),
+        (hub_rows([0.02, *FLUSIGHT_LEVELS[2:]]), "fail"),
+        (hub_rows(FLUSIGHT_LEVELS[::-1]), "fail"),
         ({HUB_FILE: packed("a,b\n1,2\n")}, "fail"),
     ],
 )

@@ -1,1 +1,1 @@
-"""The file for a forecast hub: ``flusight`` has its rules, ``forecast`` one location's rows, ``file`` the whole."""
+"""The file for a forecast hub. What differs from hub to hub is data: ``epydrop.experiment.hub_formats``."""

@@ -1,1 +1,1 @@
-"""What is checked before anybody relies on the outputs: one finding each, none of which hides a table."""
+"""Quality checks of what is published. A finding marks a run; it never withholds a table."""

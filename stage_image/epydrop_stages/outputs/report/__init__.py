@@ -1,1 +1,5 @@
-"""The report: one page that needs nothing but itself, and the figures in it."""
+"""The report: one HTML page without external files, and its figures as PNG and SVG.
+
+Workers draw the figures of their points (``point_figures``) and summarise them (``point_summary``); ``page`` puts the
+``sections`` together from these summaries.
+"""

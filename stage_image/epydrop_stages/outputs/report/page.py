@@ -1,4 +1,4 @@
-"""The report: one page that needs nothing but itself, readable for one task and for a thousand."""
+"""The report: one HTML page without external files, readable for one task and for a thousand."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from epydrop.experiment import Experiment
 from epydrop_stages.contract.suite import Output, RunFacts
-from epydrop_stages.outputs.digests import PointDigest
-from epydrop_stages.outputs.quality.summary import Quality
-from epydrop_stages.outputs.report.material import Album, Material, Model
+from epydrop_stages.outputs.quality.run_quality import RunQuality
+from epydrop_stages.outputs.report.context import ReportContext
+from epydrop_stages.outputs.report.figure_files import PageFigures
+from epydrop_stages.outputs.report.formatting import FILTERS
+from epydrop_stages.outputs.report.point_summary import Model, PointSummary
 from epydrop_stages.outputs.report.sections import (
+    curves,
     estimates,
-    findings,
-    gallery,
-    gaps,
-    origin,
+    missing,
     outcomes,
+    provenance,
+    quality,
     scores,
     sweeps,
     tasks,
 )
 from epydrop_stages.outputs.report.sections.headline import headline
-from epydrop_stages.outputs.report.summaries import PointSummary, short
-from epydrop_stages.outputs.report.words import FILTERS
 
-_SECTIONS = (gaps, findings, gallery, scores, estimates, sweeps, outcomes, tasks, origin)
-"""In the order of the page."""
+_SECTIONS = (missing, quality, curves, scores, estimates, sweeps, outcomes, tasks, provenance)
+"""In the order of the page. Each has ``section(context)``, which returns None if it has nothing to show."""
 
 
 class Report:
-    """Takes one point after the other; what it keeps of each is small."""
+    """Collects the summaries of the points and writes the page."""
 
     def __init__(self, experiment: Experiment, facts: RunFacts) -> None:
         self._experiment = experiment
@@ -40,34 +40,36 @@ class Report:
         self._points: list[PointSummary] = []
         self._model = Model()
 
-    def add(self, digest: PointDigest) -> None:
-        """One point."""
-        if not self._points:
-            self._model = Model(digest.words, digest.document, digest.units)
-        self._points.append(digest.summary)
+    def add(self, point: PointSummary, model: Model) -> None:
+        """Adds one point, in the order of the tasks.
 
-    def write(self, workspace: Path, quality: Quality) -> Iterator[Output]:
-        """The page, and the files of the figures that it shows."""
-        album = Album(workspace)
-        material = Material(self._experiment, self._facts, self._points, quality, self._model, album)
-        sections = [section for module in _SECTIONS if (section := module.section(material))]
-        page = _environment(material).get_template("report.html.j2")
-        text = page.render(
-            facts=self._facts, model=self._model, sections=sections, many=len(self._points) > 1, **headline(material)
-        )
+        Only the model of the first is kept: the others differ in a few values, and a thousand documents take memory.
+        """
+        if not self._points:
+            self._model = model
+        self._points.append(point)
+
+    def write(self, workspace: Path, found: RunQuality) -> Iterator[Output]:
+        """Yields the files of the figures that the page shows, then the page."""
+        figures = PageFigures(workspace)
+        context = ReportContext(self._experiment, self._facts, self._points, found, self._model, figures)
+        sections = [section for module in _SECTIONS if (section := module.section(context))]
+        page = environment(location_name=context.location_name).get_template("report.html.j2")
+        text = page.render(facts=self._facts, model=self._model, sections=sections, **headline(context))
         path = workspace / "report.html"
         path.write_text(text, encoding="utf-8")
-        yield from album.outputs()
+        yield from figures.outputs()
         yield Output(path.name, path)
 
 
-def _environment(material: Material) -> Environment:
-    environment = Environment(
+def environment(**filters: object) -> Environment:
+    """The templates with their filters. Everything is escaped, and a misspelled name is an error."""
+    found = Environment(
         loader=PackageLoader("epydrop_stages.outputs.report"),
         autoescape=select_autoescape(["html", "j2"]),
-        undefined=StrictUndefined,
+        undefined=StrictUndefined,  # by default jinja prints nothing for it
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(FILTERS, short=short, place=material.place)
-    return environment
+    found.filters.update(FILTERS, **filters)
+    return found

@@ -1,4 +1,4 @@
-"""The rows of one point for one table, written to disk as they come; made in the worker that read the results."""
+"""The rows of one point for one table, written to disk as they are made, by the worker that read the results."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.ipc
 
-# Arrow's own pool keeps what it has freed: a sixth of the output stage's memory, and no time saved.
+# Arrow's default pool keeps what it has freed: that cost a sixth of the output stage's memory and saved no time.
 pa.set_memory_pool(pa.system_memory_pool())
 
 TYPES = {"text": pa.string(), "number": pa.float64(), "integer": pa.int64(), "date": pa.date32()}
@@ -30,7 +30,7 @@ class Layout:
 
     @property
     def schema(self) -> Any:
-        """The columns as Arrow has them."""
+        """The columns as a ``pyarrow.Schema``."""
         return pa.schema([(column, TYPES[kind]) for column, kind in self.columns.items()])
 
 
@@ -41,13 +41,13 @@ class Block:
     files: Mapping[str, Path]
 
     def remove(self) -> None:
-        """Frees the disk."""
+        """Deletes the files."""
         for path in self.files.values():
             path.unlink()
 
 
 class BlockWriter:
-    """Takes rows and lets go of them at once. ``stem`` names the block among all those of its table."""
+    """Writes rows as they come and keeps none of them. ``stem`` tells this block from the others of its table."""
 
     def __init__(self, folder: Path, layout: Layout, stem: str) -> None:
         self._schema = layout.schema
@@ -55,10 +55,11 @@ class BlockWriter:
         self._writers = [_WRITERS[suffix](path, self._schema) for suffix, path in self._files.items()]
 
     def add(self, columns: Mapping[str, Any]) -> None:
-        """Appends rows. A single value stands for a whole column of itself; a column left out is empty.
+        """Appends rows, given as columns.
 
-        What is no column of the table is left aside.
+        A single value fills its whole column, a missing column is null, and a column that the table lacks is ignored.
         """
+        # The length of any column; a row of single values alone is one row.
         rows = max((len(value) for value in columns.values() if _is_column(value)), default=1)
         arrays = [_array(field, columns.get(field.name), rows) for field in self._schema]
         batch = pa.record_batch(arrays, schema=self._schema)
@@ -72,10 +73,16 @@ class BlockWriter:
         return Block(self._files)
 
 
+def as_columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Rows of single values as columns; a value that a row lacks is None."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: [row.get(name) for row in rows] for name in names}
+
+
 def header(layout: Layout) -> bytes:
-    """The line of column names, as a whole gzip member."""
+    """The line of column names as one gzip member."""
     text = pa.BufferOutputStream()
-    with pyarrow.csv.CSVWriter(text, layout.schema):
+    with pyarrow.csv.CSVWriter(text, layout.schema):  # the same writer as the rows, so that quoting agrees
         pass
     return gzip.compress(text.getvalue().to_pybytes(), _GZIP_LEVEL, mtime=0)
 
@@ -96,12 +103,16 @@ def _is_column(value: Any) -> bool:
     return hasattr(value, "__len__") and not isinstance(value, str)
 
 
-class _Csv:
-    """Numbers in the shortest form that reads back the same; no time and no name in the gzip header."""
+class _CsvBlock:
+    """CSV in one gzip member. Numbers have the shortest form that reads back unchanged.
+
+    The gzip header carries no time and no file name, so that equal rows are equal bytes.
+    """
 
     def __init__(self, path: Path, schema: Any) -> None:
         self._file: BinaryIO = path.open("wb")
         self._gzip = gzip.GzipFile(filename="", fileobj=self._file, mode="wb", compresslevel=_GZIP_LEVEL, mtime=0)
+        # Without a header: blocks are concatenated, and the file begins with ``header``.
         self._writer = pyarrow.csv.CSVWriter(
             self._gzip, schema, write_options=pyarrow.csv.WriteOptions(include_header=False)
         )
@@ -115,8 +126,8 @@ class _Csv:
         self._file.close()
 
 
-class _Arrow:
-    """As it is in memory, lightly compressed: it lives for seconds."""
+class _ArrowBlock:
+    """An Arrow stream, for Parquet. Fast rather than small compression: it exists for seconds."""
 
     def __init__(self, path: Path, schema: Any) -> None:
         self._file = pa.OSFile(str(path), "wb")
@@ -130,4 +141,4 @@ class _Arrow:
         self._file.close()
 
 
-_WRITERS: dict[str, type[_Csv | _Arrow]] = {"csv.gz": _Csv, "parquet": _Arrow}
+_WRITERS: dict[str, type[_CsvBlock | _ArrowBlock]] = {"csv.gz": _CsvBlock, "parquet": _ArrowBlock}

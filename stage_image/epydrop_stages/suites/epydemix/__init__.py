@@ -12,7 +12,7 @@ from epydrop.experiment import Experiment
 from epydrop_stages.contract.description import Columns
 from epydrop_stages.contract.results import Result
 from epydrop_stages.contract.suite import Finished, Output, RunFacts, Task, seed_of
-from epydrop_stages.outputs.pools import pool_of
+from epydrop_stages.outputs.pooled_point import pooled_point
 from epydrop_stages.suites.epydemix.builder_checks import check, warnings_of
 from epydrop_stages.suites.epydemix.compute import run_work
 from epydrop_stages.suites.epydemix.describe import describe
@@ -22,7 +22,7 @@ from epydrop_stages.suites.epydemix.tasks import parameter_kinds, points
 from epydrop_stages.suites.epydemix.variables import prior_names, variable_names
 
 if TYPE_CHECKING:
-    from epydrop_stages.outputs.digests import PointDigest
+    from epydrop_stages.outputs.point_digest import PointDigest
 
 _log = logging.getLogger("epydrop.stages.epydemix")
 
@@ -58,9 +58,9 @@ def run(task: Task) -> Result:
 
 def digest(results: Sequence[Finished], experiment: Experiment, facts: RunFacts, workspace: Path) -> PointDigest:
     """Digest the pooled chains of one point; called in a worker."""
-    from epydrop_stages.outputs.digests import digest_point  # noqa: PLC0415 - lazy: pyarrow starts threads, and workers are forked before
+    from epydrop_stages.outputs.point_digest import digest_point  # noqa: PLC0415 - lazy: pyarrow starts threads, and workers are forked before
 
-    pool = pool_of(results)
+    pool = pooled_point(results)
     return digest_point(pool, describe(pool, experiment), experiment, facts, workspace)
 
 

@@ -13,7 +13,7 @@ from epydemix.cli.config import DEFAULT_N_PROJECTIONS
 
 from epydrop.errors import BadInput, Problem
 from epydrop.experiment import Experiment
-from epydrop_stages.outputs.hub.places import hub_problems
+from epydrop_stages.outputs.hub.locations import hub_problems
 from epydrop_stages.suites.epydemix.calibration import undefined_distance
 from epydrop_stages.suites.epydemix.compute import Trial, trials
 from epydrop_stages.suites.epydemix.config_problems import problems_and_warnings, read_files, scenario_problems

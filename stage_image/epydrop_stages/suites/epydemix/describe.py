@@ -10,16 +10,16 @@ import numpy as np
 from epydemix.cli.config import build_priors
 
 from epydrop.experiment import Experiment
+from epydrop.experiment.hub_formats import HUB_FORMATS
 from epydrop_stages.contract.description import Description
-from epydrop_stages.outputs.pools import Pool
+from epydrop_stages.outputs.pooled_point import PooledPoint
 from epydrop_stages.suites.epydemix.tasks import Config, point_at
 from epydrop_stages.suites.epydemix.variables import parameter_units, structure_of
 
-_HUB_QUANTITIES = {"flusight": "hospital admissions"}
 _DERIVED_UNITS = {"infectious period": "days"}
 
 
-def describe(pool: Pool, experiment: Experiment) -> Description:
+def describe(pool: PooledPoint, experiment: Experiment) -> Description:
     """The model of the point whose pooled results are given."""
     config = point_at(experiment, pool.location, pool.parameters).config
     structure = structure_of(config)
@@ -70,9 +70,9 @@ def _words(config: Config) -> str:
     return f"{kind} model, {simulation['start_date']} to {simulation['end_date']}, {steps}"
 
 
-def _names(pool: Pool, experiment: Experiment) -> dict[str, str]:
+def _names(pool: PooledPoint, experiment: Experiment) -> dict[str, str]:
     """The variable that a hub receives is shown under the hub's name for it."""
     hub, observed = experiment.outputs.hub, pool.first.observed
     if hub is None or observed is None:
         return {}
-    return {observed.variable: _HUB_QUANTITIES[hub.format]}
+    return {observed.variable: HUB_FORMATS[hub.format].quantity}

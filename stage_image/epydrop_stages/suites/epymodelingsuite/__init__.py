@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from epydrop.experiment import Experiment
 from epydrop_stages.contract.description import Columns
 from epydrop_stages.contract.suite import Finished, Output, RunFacts, Task, seed_of
-from epydrop_stages.outputs.pools import pool_of
+from epydrop_stages.outputs.pooled_point import pooled_point
 from epydrop_stages.suites.epymodelingsuite import package
 from epydrop_stages.suites.epymodelingsuite.configuration import find
 
@@ -57,12 +57,12 @@ def columns(experiment: Experiment) -> Columns:
 
 def digest(results: Sequence[Finished], experiment: Experiment, facts: RunFacts, workspace: Path) -> SuiteDigest:
     """The package's tables for each result of one point, and the digest that the report needs."""
-    from epydrop_stages.outputs.digests import digest_point  # noqa: PLC0415 - lazy: pyarrow starts threads, and workers are forked before
+    from epydrop_stages.outputs.point_digest import digest_point  # noqa: PLC0415 - lazy: pyarrow starts threads, and workers are forked before
     from epydrop_stages.suites.epymodelingsuite.convert import as_result  # noqa: PLC0415 - lazy, as above
     from epydrop_stages.suites.epymodelingsuite.describe import describe  # noqa: PLC0415 - lazy, as above
     from epydrop_stages.suites.epymodelingsuite.publish import SuiteDigest, TaskDigest  # noqa: PLC0415 - lazy, as above
 
-    pool = pool_of(
+    pool = pooled_point(
         [Finished(one.task, as_result(one.result)) for one in results]
     )  # first, because the generator modifies them
     point = digest_point(pool, describe(find(experiment, Path.cwd())), experiment, facts, workspace)

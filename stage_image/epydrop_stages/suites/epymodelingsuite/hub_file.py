@@ -7,7 +7,8 @@ import gzip
 from collections.abc import Iterator, Mapping
 from datetime import date
 
-from epydrop_stages.outputs.hub.flusight import HubRow, validate
+from epydrop.experiment.hub_formats import HUB_FORMATS
+from epydrop_stages.outputs.hub.rows import HubRow, problems_of_rows
 
 HUB_FILE = "output_hub_formatted.csv.gz"
 
@@ -17,7 +18,8 @@ def hub_problems(files: Mapping[str, bytes]) -> list[str]:
     if HUB_FILE not in files:
         return []
     try:
-        return validate(_rows(gzip.decompress(files[HUB_FILE]).decode()))
+        rows = _rows(gzip.decompress(files[HUB_FILE]).decode())
+        return problems_of_rows(rows, HUB_FORMATS["flusight"])
     except (KeyError, ValueError) as error:
         return [f"{HUB_FILE} is not a valid hub file: {type(error).__name__}: {error}"]
 

@@ -15,11 +15,10 @@ from typing import Any
 from epydrop.errors import EpydropError
 from epydrop.experiment import Experiment
 from epydrop_stages.contract.suite import Output, RunFacts, TaskLine
-from epydrop_stages.outputs.digests import PointDigest
-from epydrop_stages.outputs.quality.checks import Finding, Severity
-from epydrop_stages.outputs.tables.blocks import Layout
-from epydrop_stages.outputs.tables.files import Table
-from epydrop_stages.outputs.tables.rows import as_columns
+from epydrop_stages.outputs.point_digest import PointDigest
+from epydrop_stages.outputs.quality.findings import Finding, Severity
+from epydrop_stages.outputs.tables.blocks import Layout, as_columns
+from epydrop_stages.outputs.tables.table_files import TableFiles
 from epydrop_stages.suites.epymodelingsuite.configuration import Configuration
 from epydrop_stages.suites.epymodelingsuite.generator import Generated
 from epydrop_stages.suites.epymodelingsuite.hub_file import HUB_FILE, hub_problems
@@ -146,7 +145,7 @@ class PackageFiles:
         """The table of all tasks; missing ones have the reason."""
         missing = [{**_key(task), "state": "missing", "reason": reason} for task, reason in self._facts.missing]
         rows = sorted([*self._rows, *missing], key=lambda row: int(row["index"]))
-        table = Table(self._workspace, Layout("tasks", _COLUMNS, experiment.outputs.formats))
+        table = TableFiles(self._workspace, Layout("tasks", _COLUMNS, experiment.outputs.formats))
         table.add(as_columns(rows))
         return table.close()
 

@@ -1,1 +1,1 @@
-"""The figures: drawn once, as SVG to stand in the page and as SVG and PNG files to be used elsewhere."""
+"""The charts, drawn with matplotlib: each becomes SVG and PNG files, and an <svg> element for the page."""

@@ -1,4 +1,4 @@
-"""Posteriors beside their priors, chain by chain; one parameter of one point, or of many locations at once."""
+"""Posteriors beside their priors: of one parameter at one point, or compared between many points."""
 
 from __future__ import annotations
 
@@ -11,18 +11,16 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from epydrop_stages.outputs.report.figures.style import BLUE, GREY, RED, SERIES, SKY, Drawing, Margins, bars
-from epydrop_stages.outputs.report.intervals import Interval
-from epydrop_stages.outputs.report.marginals import Estimate, Marginal
+from epydrop_stages.outputs.report.posterior_estimates import Estimate, Interval, Marginal
 
 SIZE = (3.6, 2.7)
 _FEWEST_BINS, _MOST_BINS = 6, 24
 _MOST_CHAINS = 12
-_ROW = 0.17  # inches of a location in a forest
-_FOREST_WIDTH = 6.0
+_ROW, _FOREST_WIDTH = 0.17, 6.0  # inches
 
 
 def posterior_chart(marginal: Marginal, unit: str, *, title: str = "") -> Drawing:
-    """The weighted histogram of all particles, the prior as a dashed line, and under it each chain's interval."""
+    """The weighted histogram of all particles with the prior as a dashed line, above the interval of each chain."""
 
     def draw(figure: Figure) -> None:
         chains = marginal.estimate.chains[:_MOST_CHAINS]
@@ -41,7 +39,10 @@ def posterior_chart(marginal: Marginal, unit: str, *, title: str = "") -> Drawin
 
 
 def forest_chart(name: str, unit: str, estimates: Sequence[tuple[str, Estimate]]) -> Drawing:
-    """One row a location: median, middle half, 95 %; small marks are the medians of its chains, the band the prior."""
+    """One row for each point: median, central 50 % and 95 %, and the medians of its chains as small marks.
+
+    ``estimates``: (label, estimate). The grey band is the central 95 % of the prior.
+    """
 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
@@ -50,7 +51,7 @@ def forest_chart(name: str, unit: str, estimates: Sequence[tuple[str, Estimate]]
         if prior:
             axes.axvspan(*prior, color=GREY, alpha=0.12, linewidth=0, label="prior, 95 %")
         found = [estimate for _, estimate in estimates]
-        marks = [(chain.median, row) for row, each in zip(rows, found, strict=True) for chain in _several(each)]
+        marks = [(chain.median, row) for row, each in zip(rows, found, strict=True) for chain in _chains_of(each)]
         axes.plot(*zip(*marks, strict=True), "|", color=RED, markersize=7, mew=1.0) if marks else None
         _bars(axes, rows, [each.pooled for each in found], BLUE)
         axes.set_yticks(rows, [location for location, _ in estimates])
@@ -65,6 +66,7 @@ def forest_chart(name: str, unit: str, estimates: Sequence[tuple[str, Estimate]]
 def _histogram(axes: Axes, marginal: Marginal) -> None:
     values, estimate = marginal.values, marginal.estimate
     low, high = float(np.min(values)), float(np.max(values))
+    # The square-root rule, a little finer: a rough shape is enough beside the intervals.
     count = int(np.clip(1.5 * np.sqrt(len(values)), _FEWEST_BINS, _MOST_BINS))
     bins = np.linspace(low, high, count + 1) if high > low else np.array([low - 0.5, low + 0.5])
     axes.hist(values, bins=bins.tolist(), weights=marginal.weights, density=True, color=SKY, alpha=0.75)
@@ -80,7 +82,8 @@ def _histogram(axes: Axes, marginal: Marginal) -> None:
     axes.legend(loc="upper right", fontsize=8)
 
 
-def _several(estimate: Estimate) -> Sequence[Interval]:
+def _chains_of(estimate: Estimate) -> Sequence[Interval]:
+    """None for a single chain: its median is that of the pooled estimate."""
     return estimate.chains if len(estimate.chains) > 1 else ()
 
 
@@ -94,7 +97,7 @@ def _chains(axes: Axes, chains: Sequence[Interval]) -> None:
 
 
 def _bars(axes: Axes, rows: Any, found: Sequence[Interval], color: str) -> None:
-    """A thin line for 95 %, a thick one for the middle half, a dot for the median."""
+    """A thin line for the central 95 %, a thick one for the central 50 %, a dot for the median."""
     both = list(zip(rows, found, strict=True))
     bars(axes, [(row, each.low, each.high) for row, each in both], flat=True, color=color, linewidth=1.1)
     bars(axes, [(row, each.lower, each.upper) for row, each in both], flat=True, color=color, linewidth=3.2)

@@ -1,7 +1,7 @@
-"""How figures look, and how they become bytes: the same for the same numbers, no fonts and no links in them.
+"""The style of all figures, and their rendering: the same bytes for the same numbers, without fonts or links.
 
-Colours are those of Okabe and Ito (2008, Color Universal Design), which people with any common colour blindness can
-tell apart; what matters differs in shape or line as well.
+The colours of Okabe and Ito (2008, Color Universal Design) are distinguishable with all common kinds of colour
+blindness; what matters differs in shape or line style as well.
 """
 
 from __future__ import annotations
@@ -20,19 +20,18 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from epydrop_stages.outputs.report.figures.slim import slim, without_title
+from epydrop_stages.outputs.report.figures.svg import shortened, without_title
 
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")
 BLACK, GREY, SOFT = ("#1a1a1a", "#8a8f98", "#5a616c")
 SERIES = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY)
-DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1, 1, 1)), (0, (8, 2)), (0, (2, 2, 6, 2)))
 
 DPI = 160
 
 _STYLE: Any = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "epydrop",
-    "text.parse_math": False,  # a name with a dollar sign is a name
+    "svg.fonttype": "none",  # text stays text: smaller, searchable, and independent of installed fonts
+    "svg.hashsalt": "epydrop",  # else ids are random, and the bytes differ from run to run
+    "text.parse_math": False,  # a dollar sign in a name is text
     "font.size": 10,
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
@@ -56,6 +55,7 @@ _STYLE: Any = {
     "legend.handlelength": 1.6,
     "figure.facecolor": "white",
 }
+# A date would make the bytes differ from run to run.
 _NO_METADATA: Any = {"Date": None, "Creator": None, "Format": None, "Type": None}
 
 _TITLE_SIZE = 10.5  # points
@@ -66,7 +66,7 @@ Draw = Callable[[Figure], None]
 
 @dataclass(frozen=True)
 class Margins:
-    """Inches around the axes. Laying a figure out by its texts takes longer than drawing it."""
+    """Inches around the axes. Fixed ones, because to find them from the texts takes longer than to draw."""
 
     left: float = 0.72
     right: float = 0.1
@@ -75,10 +75,10 @@ class Margins:
 
 
 class Drawing:
-    """One figure, rendered once. ``draw`` fills it; ``size`` in inches decides how large the text is beside it.
+    """One figure, rendered once. ``draw`` adds its content; ``size``: width and height in inches.
 
-    ``title`` stands above it in the files only: a page has its own headings. Without ``margins`` the texts decide
-    where the axes lie.
+    ``title`` is shown in the files only: the page has headings of its own. Without ``margins`` the layout is found
+    from the texts.
     """
 
     def __init__(
@@ -87,6 +87,7 @@ class Drawing:
         width, height = size
         self._strip = _TITLE_HEIGHT if title else 0.0
         with mpl.rc_context(_STYLE):
+            # Not through pyplot, which keeps every figure in a global list.
             self._figure = figure = Figure(figsize=(width, height + self._strip))
             FigureCanvasAgg(figure)
             draw(figure)
@@ -105,18 +106,18 @@ class Drawing:
             return
         figure.set_layout_engine("constrained", rect=(0.0, 0.0, 1.0, 1.0 - self._strip / height))
         figure.draw_without_rendering()
-        figure.set_layout_engine("none")  # found once, for all that is written of it
+        figure.set_layout_engine("none")  # found once, and used for both SVG and PNG
 
     def inline(self) -> str:
-        """As an <svg> element without a title, which fills the width it is given."""
+        """The <svg> element for the page: without the title, as wide as its container."""
         return without_title(self._svg, self._strip * 72.0)
 
     def svg(self) -> str:
-        """As an <svg> element with its title."""
-        return slim(self._svg)
+        """The <svg> element with the title."""
+        return shortened(self._svg)
 
     def png(self) -> bytes:
-        """As a PNG at 160 dots an inch."""
+        """A PNG with 160 dots per inch."""
         with mpl.rc_context(_STYLE):
             data = io.BytesIO()
             self._figure.savefig(data, format="png", dpi=DPI, metadata={"Software": None})
@@ -131,21 +132,21 @@ class Drawing:
 
 
 def bars(axes: Axes, ends: Sequence[tuple[float, float, float]], *, flat: bool = False, **style: Any) -> None:
-    """Bars (place, low, high) as one artist, which is a tenth of the bytes of one for each; ``flat`` ones lie."""
-    places = [each for place, _, _ in ends for each in (place, place, math.nan)]
+    """Draws bars (place, low, high), horizontal if ``flat``; as one line with gaps, a tenth of the bytes of many."""
+    places = [each for place, _, _ in ends for each in (place, place, math.nan)]  # nan interrupts the line
     values = [each for _, low, high in ends for each in (low, high, math.nan)]
     axes.plot(*((values, places) if flat else (places, values)), solid_capstyle="butt", **style)
 
 
 def date_axis(axes: Axes, *, small: bool = False) -> None:
-    """Few dates on the lower axis, each as short as its neighbours allow."""
+    """A few dates on the horizontal axis, each as short as its neighbours allow."""
     locator = AutoDateLocator(minticks=2, maxticks=3 if small else 7)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=not small))  # type: ignore[no-untyped-call]
 
 
 def count_axis(axes: Axes, *, small: bool = False) -> None:
-    """Numbers with their thousands apart, from zero up; where these would be long, thousands are k and millions M."""
+    """A vertical axis of counts from zero: 1,000 as such, or 100k and 2M where the numbers would be long."""
     formatter = FuncFormatter(partial(_short_count, plain_below=1_000.0 if small else 100_000.0))
     axes.yaxis.set_major_formatter(formatter)
     axes.set_ylim(bottom=0)

@@ -1,4 +1,4 @@
-"""When the tasks ran, and what they used: bars while they can be told apart, and how many at once when they cannot."""
+"""When the tasks ran and what they used: a bar for each try if they are few, else the number running at a time."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from matplotlib.ticker import MaxNLocator
 from epydrop_stages.contract.results import Floats
 from epydrop_stages.contract.tries import Try
 from epydrop_stages.outputs.report.figures.style import BLACK, BLUE, GREEN, GREY, ORANGE, RED, Drawing
-from epydrop_stages.outputs.report.words import duration
+from epydrop_stages.outputs.report.formatting import duration
 
 MOST_BARS = 60
 
 _COLORS = {"builder": GREEN, "runner": BLUE, "output": ORANGE}
+# from how many seconds on, seconds in the unit, name
 _UNITS = ((7200.0, 3600.0, "hours"), (300.0, 60.0, "minutes"), (0.0, 1.0, "seconds"))
-_PLACES = 300  # times in which tasks are counted; more would not be seen
+_BINS = 300  # of time, in which running tasks are counted; more would not be visible
 _BAR, _WIDTH = 0.15, 11.6  # inches
 
 
 def timeline_chart(tries: Sequence[Try]) -> Drawing:
-    """One bar for each try, or the number of tasks at work over time; failed tries are marked."""
+    """One bar for each try, or the number of running tasks over time; failed tries are marked."""
     tries, pauses = without_pauses(tries)
     ended = max(each.started + each.wall for each in tries)
     _, seconds, unit = next(entry for entry in _UNITS if ended >= entry[0])
@@ -36,7 +37,7 @@ def timeline_chart(tries: Sequence[Try]) -> Drawing:
         (_bars if few else _counts)(axes, tries, seconds)
         for pause in pauses:
             _pause(axes, pause, seconds)
-        axes.set_xlabel(f"{unit} since the first task began" + (", without pauses" if pauses else ""))
+        axes.set_xlabel(f"{unit} since the first task started" + (", without pauses" if pauses else ""))
         axes.set_xlim(0, ended / seconds * 1.01 or 1.0)
         axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=4)
 
@@ -45,7 +46,7 @@ def timeline_chart(tries: Sequence[Try]) -> Drawing:
 
 @dataclass(frozen=True)
 class Pause:
-    """A time in which nothing ran, cut short: where it stands on the axis, and how long it was; in seconds."""
+    """An idle time that was shortened, in seconds: its place and width on the axis, and its true length."""
 
     place: float
     width: float
@@ -53,17 +54,17 @@ class Pause:
 
 
 def without_pauses(tries: Sequence[Try]) -> tuple[list[Try], list[Pause]]:
-    """The tries with seconds since the first as their start, idle times cut short.
+    """The tries with their start in seconds since the first, and with long idle times shortened.
 
-    A run may wait overnight for its retry, and its outputs be made again in a month; on a true axis all work would
-    then be a hair line. Pauses longer than a fiftieth of the work are cut to that.
+    A run may wait overnight for a retry, and its output may be made again a month later. To scale, all work would be a
+    thin line. Pauses of more than a fiftieth of the working time are shortened to that.
     """
     ordered = sorted(tries, key=lambda each: each.started)
     busy, until = 0.0, ordered[0].started
     for each in ordered:
         busy += max(0.0, each.started + each.wall - max(until, each.started))
         until = max(until, each.started + each.wall)
-    longest = max(1.0, busy / 50)
+    longest = max(1.0, busy / 50)  # at least a second, so that short runs keep their natural gaps
     shift, until = ordered[0].started, ordered[0].started
     moved, pauses = [], []
     for each in ordered:
@@ -77,7 +78,7 @@ def without_pauses(tries: Sequence[Try]) -> tuple[list[Try], list[Pause]]:
 
 
 def resources_chart(tries: Sequence[Try], memory_mib: int) -> Drawing:
-    """How the tries of one stage differ in wall time, in use of the processor and in memory."""
+    """Histograms of wall time, processor use and peak memory of the tries of one stage."""
     wall = np.array([each.wall for each in tries])
     busy = np.array([each.cpu / each.wall if each.wall > 0 else 0.0 for each in tries])
     peak = np.array([each.peak_mib for each in tries])
@@ -93,7 +94,7 @@ def resources_chart(tries: Sequence[Try], memory_mib: int) -> Drawing:
 
 
 def _bars(axes: Axes, tries: Sequence[Try], seconds: float) -> None:
-    """The first to begin on top; a failed try is red and hatched."""
+    """One bar for each try, the first to start on top; failed ones are red and hatched."""
     ordered = sorted(tries, key=lambda one: (one.started, one.index))
     for name in (*_COLORS, "failed"):
         rows = [row for row, each in enumerate(ordered) if name == ("failed" if each.failed else each.stage)]
@@ -111,7 +112,7 @@ def _bars(axes: Axes, tries: Sequence[Try], seconds: float) -> None:
 
 
 def _pause(axes: Axes, pause: Pause, seconds: float) -> None:
-    """A grey gap, with its true length."""
+    """A grey area labelled with its true length."""
     first, last = pause.place / seconds, (pause.place + pause.width) / seconds
     axes.axvspan(first, last, color=GREY, alpha=0.2, linewidth=0)
     axes.text(
@@ -127,23 +128,24 @@ def _bar_style(name: str) -> dict[str, Any]:
 
 
 def _counts(axes: Axes, tries: Sequence[Try], seconds: float) -> None:
-    """How many tasks of each stage were at work; marks below are the moments at which tries failed."""
+    """The number of running tasks of each stage; marks on the axis show when tries failed."""
     ended = max(each.started + each.wall for each in tries)
-    edges = np.linspace(0.0, ended, _PLACES + 1)
+    edges = np.linspace(0.0, ended, _BINS + 1)
     for stage, color in _COLORS.items():
         same = [each for each in tries if each.stage == stage]
         if same:
-            axes.stairs(_at_work(same, edges), edges / seconds, fill=True, color=color, alpha=0.75, label=stage)
+            axes.stairs(_running(same, edges), edges / seconds, fill=True, color=color, alpha=0.75, label=stage)
     failed = [(each.started + each.wall) / seconds for each in tries if each.failed]
     if failed:
         axes.plot(failed, np.zeros(len(failed)), "x", color=RED, clip_on=False, markersize=6, mew=1.6, label="failed")
-    axes.set_ylabel("tasks at work")
+    axes.set_ylabel("running tasks")
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
 
 
-def _at_work(tries: Sequence[Try], edges: Floats) -> Floats:
-    """The tasks at work at some time between one edge and the next."""
+def _running(tries: Sequence[Try], edges: Floats) -> Floats:
+    """The number of tasks that ran at any time between each edge and the next; shape (edges - 1,)."""
+    # Started before the end of the interval, minus ended before its start: sorted, that takes two searches.
     starts = np.sort([each.started for each in tries])
     ends = np.sort([each.started + each.wall for each in tries])
     begun = np.searchsorted(starts, edges[1:], side="left")

@@ -1,1 +1,1 @@
-"""The parts of the page, one module each: what it says, or None when there is nothing to say."""
+"""The sections of the page, one module each, with a template of the same name."""

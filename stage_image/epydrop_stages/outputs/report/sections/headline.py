@@ -1,91 +1,91 @@
-"""The first screen: how far to trust the run, and what is missing, before any figure."""
+"""The head of the page: whether the run can be used, and what is missing, before any figure."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from epydrop_stages.outputs.quality.checks import CHECKS, Severity, worst
-from epydrop_stages.outputs.report.material import Material
-from epydrop_stages.outputs.report.words import count, duration, joined, plural
+from epydrop_stages.outputs.quality.findings import CHECKS, Severity, worst
+from epydrop_stages.outputs.report.context import ReportContext
+from epydrop_stages.outputs.report.formatting import count, duration, joined, plural
 
-_MOST_SENTENCES = 5
+_MOST_REASONS = 5
 _MOST_NAMES = 6
 
 _VERDICTS = {
-    Severity.FAIL: "Do not forward this as it is",
+    Severity.FAIL: "Do not use these results as they are",
     Severity.WARN: "Usable, with reservations",
     Severity.PASS: "All checks passed",
 }
 
 
-def headline(material: Material) -> dict[str, Any]:
-    """What the page's head needs."""
-    dropped = datetime.strptime(material.facts.run_id[:15], "%Y%m%d-%H%M%S").replace(tzinfo=UTC)
+def headline(context: ReportContext) -> dict[str, Any]:
+    """The variables of the page's head."""
+    # A run id starts with the time at which its file was dropped.
+    dropped = datetime.strptime(context.facts.run_id[:15], "%Y%m%d-%H%M%S").replace(tzinfo=UTC)
     return {
         "dropped": f"{dropped:%d %B %Y, %H:%M} UTC".lstrip("0"),
-        "verdict": material.quality.verdict,
-        "verdict_words": _VERDICTS[material.quality.verdict],
-        "complete": _completeness(material),
-        "reasons": list(_reasons(material))[:_MOST_SENTENCES],
-        "tiles": list(_tiles(material)),
+        "verdict": context.quality.verdict,
+        "verdict_words": _VERDICTS[context.quality.verdict],
+        "complete": _completeness(context),
+        "reasons": list(_reasons(context))[:_MOST_REASONS],
+        "tiles": list(_tiles(context)),
     }
 
 
-def _completeness(material: Material) -> str:
-    """What is there, in a sentence or two."""
-    facts = material.facts
-    every = "the one task has its result" if facts.tasks == 1 else f"all {count(facts.tasks)} tasks have their results"
-    locations = len(facts.locations)
+def _completeness(context: ReportContext) -> str:
+    """Which tasks and locations have results, in one sentence."""
+    facts = context.facts
     if not facts.missing:
-        return (
-            (f"All {count(locations)} locations are here: " if locations > 1 else "Nothing is missing: ") + every + "."
-        )
+        every = "the only task has a result" if facts.tasks == 1 else f"all {count(facts.tasks)} tasks have results"
+        locations = len(facts.locations)
+        return f"All {count(locations)} locations are present: {every}." if locations > 1 else f"Complete: {every}."
     lost = Counter(line.key.location for line, _ in facts.missing)
     verb = "has" if len(facts.missing) == 1 else "have"
-    sentence = f"{plural(len(facts.missing), 'task')} of {count(facts.tasks)} {verb} no result"
-    if locations == 1:
+    sentence = f"{count(len(facts.missing))} of {plural(facts.tasks, 'task')} {verb} no result"
+    if len(facts.locations) == 1:
         return f"{sentence}."
     gone = [name for name, planned in facts.locations.items() if lost[name] >= planned]
     fewer = [name for name in facts.locations if lost[name] and name not in gone]
-    absent = f"{_names(material, gone)} {'is' if len(gone) == 1 else 'are'} missing entirely" if gone else ""
-    weaker = f"{_names(material, fewer)} {'rests' if len(fewer) == 1 else 'rest'} on fewer tasks" if fewer else ""
-    return f"{sentence}: {'; '.join(filter(None, [absent, weaker]))}."
+    missing = f"{_names(context, gone)} {'is' if len(gone) == 1 else 'are'} missing entirely" if gone else ""
+    partial = f"{_names(context, fewer)} {'has' if len(fewer) == 1 else 'have'} only some of the tasks" if fewer else ""
+    return f"{sentence}: {'; '.join(filter(None, [missing, partial]))}."
 
 
-def _names(material: Material, locations: list[str]) -> str:
-    return joined([material.place(name) for name in locations], _MOST_NAMES)
+def _names(context: ReportContext, locations: Sequence[str]) -> str:
+    return joined([context.location_name(name) for name in locations], _MOST_NAMES)
 
 
-def _reasons(material: Material) -> Iterator[dict[str, Any]]:
-    """One sentence for each check that found something, the worst first; what is missing has been said."""
-    findings = [finding for finding in material.quality.findings if finding.check != "locations"]
+def _reasons(context: ReportContext) -> Iterator[dict[str, Any]]:
+    """One sentence for each check that found something, the worst first."""
+    findings = [finding for finding in context.quality.findings if CHECKS[finding.check].in_summary]
     for check in dict.fromkeys(finding.check for finding in findings):
         same = [finding for finding in findings if finding.check == check]
         where = list(dict.fromkeys(finding.location for finding in same if finding.location))
-        if len(where) > 1 or (where and len(material.facts.locations) > 1):
-            sentence = f"{CHECKS[check].broken}: {_names(material, where)}"
+        # With several locations their names matter most, with one the numbers do.
+        if len(where) > 1 or (where and len(context.facts.locations) > 1):
+            sentence = f"{CHECKS[check].failed}: {_names(context, where)}"
         else:
             more = f", and {len(same) - 1} more like this" if len(same) > 1 else ""
-            sentence = f"{CHECKS[check].broken}: {same[0].sentence}{more}"
+            sentence = f"{CHECKS[check].failed}: {same[0].sentence}{more}"
         yield {"severity": worst(finding.severity for finding in same), "sentence": f"{sentence}."}
 
 
-def _tiles(material: Material) -> Iterator[tuple[str, str]]:
-    """A few numbers at a glance: (value, what it is)."""
-    facts = material.facts
+def _tiles(context: ReportContext) -> Iterator[tuple[str, str]]:
+    """A few numbers at a glance: (value, label)."""
+    facts = context.facts
     yield f"{count(facts.tasks - len(facts.missing))} of {count(facts.tasks)}", "tasks with a result"
     if len(facts.locations) > 1:
-        present = len({point.location for point in material.points})
+        present = len({point.location for point in context.points})
         yield f"{count(present)} of {count(len(facts.locations))}", "locations"
-    if len(material.points) > len(facts.locations):
-        yield count(len(material.points)), "points"
-    if material.experiment.tasks.chains > 1:
-        yield str(material.experiment.tasks.chains), "chains a point"
-    ends = {forecast.last[0] for point in material.points for forecast in point.forecasts}
+    if len(context.points) > len(facts.locations):
+        yield count(len(context.points)), "points"
+    if context.experiment.tasks.chains > 1:
+        yield str(context.experiment.tasks.chains), "chains per point"
+    ends = {forecast.last[0] for point in context.points for forecast in point.forecasts}
     if ends:
-        yield str(max(ends)), "fitted until" if len(ends) == 1 else f"fitted until, the first location {min(ends)}"
+        yield str(max(ends)), "last fitted date" if len(ends) == 1 else f"last fitted date, the earliest is {min(ends)}"
     if facts.totals.get("records_read"):
         yield duration(facts.totals["cpu_seconds"]), "processor time"

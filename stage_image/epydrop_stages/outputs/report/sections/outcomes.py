@@ -1,17 +1,17 @@
-"""What became of each simulated epidemic, in a table."""
+"""The outcome of each simulated epidemic, in a table."""
 
 from __future__ import annotations
 
-from epydrop_stages.outputs.report.material import Material, Section
+from epydrop_stages.outputs.report.context import ReportContext, Section
 
 _MOST = 200
-_FOLD_FROM = 24
+_FOLD_FROM = 24  # rows; longer tables are collapsed
 
 
-def section(material: Material) -> Section | None:
-    """Nothing where the suite does not say who is infected or infectious."""
+def section(context: ReportContext) -> Section | None:
+    """None if the model names neither its infections nor its infectious compartments."""
     rows = [
-        (point, outcome) for point in material.points for outcome in point.outcomes if outcome.infected or outcome.peak
+        (point, outcome) for point in context.points for outcome in point.outcomes if outcome.infected or outcome.peak
     ]
     if not rows:
         return None
@@ -20,10 +20,10 @@ def section(material: Material) -> Section | None:
         "count": len(rows),
         "more": len(rows) - _MOST,
         "fold": len(rows) > _FOLD_FROM,
-        "paths": material.paths,
-        "names": material.names,
-        "derived": list(dict.fromkeys(name for point, _ in rows for name in point.derived or {})),
-        "units": material.model.units,
+        "paths": context.paths,
+        "names": context.names,
+        "derived": list(dict.fromkeys(name for point, _ in rows for name in point.derived)),
+        "units": context.model.units,
         "has_scenarios": any(outcome.scenario for _, outcome in rows),
     }
     return Section("outcomes", "Outcomes", "outcomes.html.j2", data)
