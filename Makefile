@@ -23,6 +23,10 @@ demo: $(LOCAL) ## Run the example experiment on this machine
 test: $(DEV) ## Run the tests; ARGS='-k name' passes options on
 	.venv/bin/python -m pytest $(ARGS)
 
+.PHONY: quick
+quick: $(DEV) ## Run the tests of the inner loop, in under a minute
+	.venv/bin/python -m pytest -q tests/functions/core tests/functions/experiment tests/functions/formats tests/project
+
 .PHONY: cover
 cover: $(DEV) ## Check that the tests of the core reach its branches
 	.venv/bin/python -m pytest -q tests/functions --cov --cov-report=term-missing --cov-fail-under=97
@@ -38,7 +42,7 @@ bench: $(DEV) ## Measure what is added to the tasks, what an event and what the 
 	.venv/bin/python benchmarks/whole_run.py
 
 .PHONY: diagram
-diagram: $(LOCAL) ## Print the state diagram of the README
+diagram: $(LOCAL) ## Print the state diagram of docs/architecture.md
 	@.venv/bin/python -c 'from epydrop.core.diagram import state_diagram; print(state_diagram())'
 
 .PHONY: lint lint-code lint-format lint-types lint-imports
@@ -67,6 +71,10 @@ lint-deploy: $(DEV) $(CHECKOV) ## Check the Terraform files, the Dockerfile, the
 format: $(DEV) ## Format the code and mend what can be mended
 	.venv/bin/ruff check --fix-only
 	.venv/bin/ruff format
+
+.PHONY: wheel
+wheel: $(DEV) ## Build the package into dist/
+	.venv/bin/python -m pip wheel -q --disable-pip-version-check --no-deps --no-build-isolation -w dist .
 
 # The smaller locks take their versions from the dev lock, so all of them agree.
 .PHONY: lock
