@@ -64,6 +64,8 @@ lint-imports: $(DEV)
 lint-deploy: $(DEV) $(CHECKOV) ## Check the Terraform files, the Dockerfile, the build and the shell scripts
 	.venv/bin/hadolint stage_image/Dockerfile
 	.venv/bin/check-jsonschema --builtin-schema vendor.cloudbuild cloudbuild.yaml
+	.venv/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/ci.yml
+	.venv/bin/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
 	.venv/bin/shellcheck .ci/run .ci/image .ci/stage-environment .ci/terraform stage_image/token-for-git
 	.venv/checkov/bin/checkov --directory terraform --config-file terraform/.checkov.yaml
 
