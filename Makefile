@@ -3,6 +3,8 @@
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
 PIP := .venv/bin/python -m pip install --disable-pip-version-check -q
+# What the inner loop runs: the rooms without processes, servers or simulations.
+QUICK := tests/functions/core tests/functions/experiment tests/functions/formats tests/functions/service tests/project
 UV_COMPILE := .venv/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 \
 	--no-emit-index-url --no-emit-find-links --no-emit-package batch-emulator --no-strip-extras --custom-compile-command "make lock" $(UPGRADE)
 
@@ -42,7 +44,7 @@ bench: $(DEV) ## Measure what is added to the tasks, what an event and what the 
 	.venv/bin/python benchmarks/whole_run.py
 
 .PHONY: diagram
-diagram: $(LOCAL) ## Print the state diagram of the README
+diagram: $(LOCAL) ## Print the state diagram of docs/architecture.md
 	@.venv/bin/python -c 'from epydrop.core.diagram import state_diagram; print(state_diagram())'
 
 .PHONY: lint lint-code lint-format lint-types lint-imports
@@ -64,6 +66,8 @@ lint-imports: $(DEV)
 lint-deploy: $(DEV) $(CHECKOV) ## Check the Terraform files, the Dockerfile, the build and the shell scripts
 	.venv/bin/hadolint stage_image/Dockerfile
 	.venv/bin/check-jsonschema --builtin-schema vendor.cloudbuild cloudbuild.yaml
+	.venv/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/ci.yml
+	.venv/bin/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
 	.venv/bin/shellcheck .ci/run .ci/image .ci/pythons .ci/stage-environment .ci/terraform .ci/wheel stage_image/token-for-git
 	.venv/checkov/bin/checkov --directory terraform --config-file terraform/.checkov.yaml
 

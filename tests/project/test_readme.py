@@ -4,56 +4,33 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import get_args
 
-from support.factories import NOW, RUN_ID
+import pytest
+from support.pages import yaml_blocks
 from support.paths import ROOT
 
-from epydrop.core.diagram import state_diagram
-from epydrop.core.events import Command, Refused
-from epydrop.service.parse import parse_kick
-from epydrop_workstation.cli.main import app
+from epydrop.experiment import read_experiment
+from epydrop_stages.suites.registry import suite_named
 
 README = (ROOT / "README.md").read_text()
 
 
-def test_the_state_diagram_is_the_one_printed_from_the_table() -> None:
-    """``make diagram`` prints what must stand there."""
-    assert f"```mermaid\n{state_diagram()}\n```" in README
+def test_the_readme_fits_on_one_screen() -> None:
+    """What is longer has a page in docs/."""
+    assert len(README.splitlines()) <= 65
 
 
-def test_every_command_of_the_readme_exists() -> None:
-    """And every subcommand is in the README."""
-    shown = set(re.findall(r"^    epydrop ([\w-]+)", README, re.MULTILINE))
-
-    groups = {group.typer_instance.info.name for group in app.registered_groups}
-    assert shown == groups | {command.callback.__name__.replace("_", "-") for command in app.registered_commands}
+@pytest.mark.parametrize("target", ["demo", "test"])
+def test_a_new_user_can_copy_each_of_the_two_commands(target: str) -> None:
+    """Word for word, on a line of its own."""
+    assert re.search(rf"^    make {target}\b", README, re.MULTILINE)
 
 
-def test_every_make_target_of_the_readme_exists() -> None:
-    """The two commands for strangers, and those for developers."""
-    targets = set(re.findall(r"^([\w.-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+def test_the_smallest_experiment_makes_a_task_for_each_value(tmp_path: Path) -> None:
+    """Saved as it is printed, it is valid for the schema and for the suite."""
+    (text,) = yaml_blocks(README)
 
-    assert set(re.findall(r"`?make ([\w.-]+)", README)) <= targets
+    experiment = read_experiment(text.encode(), "flu.yaml", "flu", ["seed=1"])
+    tasks = list(suite_named(experiment.suite).build(experiment, tmp_path))
 
-
-def test_every_path_of_the_readme_exists() -> None:
-    """A stranger finds what the table of folders names."""
-    listed = re.findall(r"^\| (`.*?) \|", README, re.MULTILINE)
-    paths = [name for cell in listed for name in re.findall(r"`([^`]+)`", cell)]
-
-    assert paths
-    folder = ROOT
-    for name in paths:
-        folder = (ROOT / name).parent if "/" in name else folder
-        assert (folder / Path(name).name).exists(), name
-
-
-def test_every_kick_of_the_readme_is_one() -> None:
-    """As a person copies it, with the id of a run."""
-    shown = re.findall(r"`(\{\".*?\})`", README)
-
-    asked = [parse_kick(text.replace("RUN_ID", RUN_ID).encode(), "kick-1", NOW) for text in shown]
-
-    assert [type(event) for event in asked if isinstance(event, Refused)] == []
-    assert {type(event) for event in asked} == set(get_args(Command))
+    assert [task.key.parameters["parameters.transmission_rate"] for task in tasks] == [0.3, 0.4, 0.5]
