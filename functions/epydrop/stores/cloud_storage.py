@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO, cast
 
-from google.cloud.exceptions import RequestRangeNotSatisfiable
+from google.api_core.exceptions import RequestRangeNotSatisfiable
 from google.cloud.storage import Blob, Client, transfer_manager
 from google.cloud.storage.retry import DEFAULT_RETRY
 from requests.adapters import HTTPAdapter
