@@ -22,8 +22,9 @@ from batch_emulator.engine.job_store import JobStore
 from batch_emulator.engine.launchers import Launcher, SpawnLauncher
 from batch_emulator.engine.options import Options, base_environment
 from batch_emulator.engine.sqlite_file import SqliteFile
-from batch_emulator.engine.supervisor import Supervisor, log_folder
+from batch_emulator.engine.supervisor import Supervisor
 from batch_emulator.engine.supervisor_lock import SupervisorLock
+from batch_emulator.engine.task_logs import log_folder
 from batch_emulator.engine.work import Work
 from batch_emulator.engine.worker import Worker
 from batch_emulator.options import ServerOptions

@@ -62,10 +62,10 @@ def files_of(patterns: tuple[str, ...]) -> set[Path]:
 def owners() -> dict[str, str]:
     """Each installed module's file, relative to where packages are installed, and the distribution it belongs to."""
     return {
-        str(file): canonicalize_name(distribution.metadata["Name"])
+        line.partition(",")[0]: canonicalize_name(distribution.metadata["Name"])
         for distribution in distributions()
-        for file in distribution.files or ()
-        if file.suffix in {".py", ".so"}
+        for line in (distribution.read_text("RECORD") or "").splitlines()
+        if ".py," in line
     }
 
 

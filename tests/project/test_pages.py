@@ -22,6 +22,8 @@ from epydrop.service.parse import parse_kick
 from epydrop_workstation.cli.main import app
 
 EPYDROP: Any = typer.main.get_command(app)
+# Subcommands are imported when they are called; here all of them are.
+EPYDROP.commands = {name: EPYDROP.get_command(None, name) for name in EPYDROP.list_commands(None)}
 PROGRAMS = ("functions", "stage_image", "workstation", "batch_emulator")
 FOLDERS = (*PROGRAMS, "terraform", "tests", "benchmarks", "examples", "docs", "requirements", ".ci", ".github")
 

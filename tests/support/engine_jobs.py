@@ -15,8 +15,9 @@ from batch_emulator.engine.jobs import TaskState
 from batch_emulator.engine.launchers import SpawnLauncher
 from batch_emulator.engine.options import Options, base_environment
 from batch_emulator.engine.sqlite_file import Schema, SqliteFile
-from batch_emulator.engine.supervisor import Supervisor, log_folder
+from batch_emulator.engine.supervisor import Supervisor
 from batch_emulator.engine.supervisor_lock import SupervisorLock
+from batch_emulator.engine.task_logs import log_folder
 from batch_emulator.engine.work import Retries, Work
 from support.paths import STAND_INS
 

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import logging
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
+
+from epydrop_workstation.cli.main import main
 
 PATIENCE = 200.0  # seconds; these machines are shared
 
@@ -88,19 +94,30 @@ class Command:
 
     def __call__(self, *words: object, code: int = 0) -> str:
         """What the command prints; it must end with this exit code, and never with a traceback."""
-        process = self.start(*words)
-        output, errors = process.communicate(timeout=PATIENCE)
-        assert process.returncode == code, f"exit code {process.returncode}\n{output}\n{errors}"
+        output, errors = self._inside(words, code)
         assert "Traceback" not in output + errors
         return output + errors
 
     def run(self, file: Path, *words: object, code: int = 0) -> dict[str, Any]:
         """What ``run --json`` says of an experiment."""
-        process = self.start("run", file, "--json", *words)
-        output, errors = process.communicate(timeout=PATIENCE)
-        assert process.returncode == code, f"exit code {process.returncode}\n{output}\n{errors}"
+        output, _ = self._inside(("run", file, "--json", *words), code)
         found: dict[str, Any] = json.loads(output)
         return found
+
+    def _inside(self, words: tuple[object, ...], code: int) -> tuple[str, str]:
+        """Standard output and error of the command, called in this process: starting Python is not the point."""
+        output, errors = io.StringIO(), io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(output), redirect_stderr(errors), unchanged_logs():
+            patch.chdir(self.folder)
+            patch.setattr(sys, "argv", ["epydrop", *map(str, words)])
+            for name, value in {"EPYDROP_ROOT": str(self.root), "COLUMNS": "300", **self.variables}.items():
+                patch.setenv(name, value)
+            with pytest.raises(SystemExit) as ended:
+                main()
+        assert (ended.value.code or 0) == code, (
+            f"exit code {ended.value.code}\n{output.getvalue()}\n{errors.getvalue()}"
+        )
+        return output.getvalue(), errors.getvalue()
 
     def killed_when(self, is_time: Callable[[], bool], *words: object) -> None:
         """Starts the command and kills it, and nothing but it, at a moment."""
@@ -121,6 +138,17 @@ class Command:
         """Whether a task of this stage is running."""
         folders = self.root.glob(f".epydrop/scratch/{stage}-*")
         return any(_works_in(process, folder) for folder in folders for process in psutil.process_iter())
+
+
+@contextmanager
+def unchanged_logs() -> Iterator[None]:
+    """The command sets up logging for its process; the tests' own logging is restored."""
+    logger = logging.getLogger("epydrop")
+    before = logger.handlers[:], logger.level, logger.propagate
+    try:
+        yield
+    finally:
+        logger.handlers[:], logger.level, logger.propagate = before
 
 
 def _works_in(process: psutil.Process, folder: Path) -> bool:

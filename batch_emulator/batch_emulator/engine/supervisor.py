@@ -22,6 +22,7 @@ from batch_emulator.engine.jobs import LIVE_STATES, JobState, TaskState
 from batch_emulator.engine.launchers import Ended, Launch, Launcher
 from batch_emulator.engine.options import Options
 from batch_emulator.engine.running_task import RunningTask
+from batch_emulator.engine.task_logs import log_folder
 from batch_emulator.engine.work import Work
 
 _ENDING = (JobState.CANCELLATION_IN_PROGRESS, JobState.DELETION_IN_PROGRESS)
@@ -234,11 +235,6 @@ class Supervisor:
     @property
     def _scratch(self) -> Path:
         return self._folder / "scratch"
-
-
-def log_folder(folder: Path, job_id: str) -> Path:
-    """The folder that holds the logs of a job's tasks."""
-    return folder / "logs" / job_id
 
 
 def _waiting(row: TaskRow) -> TaskRow:

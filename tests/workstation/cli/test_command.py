@@ -5,19 +5,47 @@ from __future__ import annotations
 import json
 import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from zipfile import ZipFile, ZipInfo
 
 import pytest
 from support.one_machine import CALIBRATION, SWEEP, Command, slow, tables, until
 
-SUBCOMMANDS = ["run", "validate", "pack", "runs", "show", "cancel", "retry", "rerun-output", "batch-api"]
+from epydrop_workstation.cli import demo as demo_module
+from epydrop_workstation.cli.main import EpydropGroup
+
+SUBCOMMANDS = [name for name in EpydropGroup.lazy if name not in {"build", "deploy"}]  # those two are groups
+
+# What takes long to import, and what listing runs has no use for.
+HEAVY = {
+    "batch_emulator.engine.supervisor", "epydemix", "epydrop.experiment", "epydrop.service.reconcile", "epydrop_stages",
+    "google.api_core", "grpc", "jinja2", "matplotlib", "numpy", "pandas", "psutil", "pyarrow", "ruamel.yaml", "scipy", "zstandard",
+}  # fmt: skip
+IMPORTED = """
+import sys
+from epydrop_workstation.cli.main import main
+try:
+    main()
+except SystemExit as end:
+    print(*sys.modules, file=sys.stderr)
+    raise
+"""
 
 
 @pytest.fixture
 def epydrop(tmp_path: Path) -> Command:
     """The command in a folder of its own."""
     return Command(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Command:
+    """A folder with one finished run, to look at."""
+    command = Command(tmp_path_factory.mktemp("finished"))
+    command.run(command.file(SWEEP))
+    return command
 
 
 # -- bad input -----------------------------------------------------------------------------------
@@ -44,11 +72,19 @@ def epydrop(tmp_path: Path) -> Command:
     ],
 )
 def test_a_wrong_experiment_gets_a_message_with_its_place(epydrop: Command, text: str, message: str) -> None:
-    """Exit code 65, and the same from ``run`` and ``validate``."""
+    """Exit code 65."""
+    assert message in epydrop("validate", epydrop.file(text, "e.yaml"), code=65)
+
+
+@pytest.mark.parametrize("text", ["sede: 7", SWEEP.replace("2026-03-01", "2025-03-01")], ids=["schema", "builder"])
+def test_run_and_validate_say_the_same_of_a_wrong_experiment(epydrop: Command, text: str) -> None:
+    """Whether the file itself is wrong, or what the builder makes of it."""
     file = epydrop.file(text, "e.yaml")
 
-    assert message in epydrop("run", file, code=65)
-    assert message in epydrop("validate", file, code=65)
+    problems = epydrop("validate", file, code=65).partition("\n")[2].split("\n")
+
+    said = epydrop("run", file, code=65)
+    assert all(problem.strip() in said for problem in problems)
 
 
 def test_all_problems_come_at_once(epydrop: Command) -> None:
@@ -188,17 +224,16 @@ def test_a_setting_that_leads_nowhere_is_refused(epydrop: Command) -> None:
 # -- after a run ---------------------------------------------------------------------------------
 
 
-def test_runs_are_listed_and_shown(epydrop: Command) -> None:
+def test_runs_are_listed_and_shown(finished: Command) -> None:
     """By id, by the beginning of one, and as the latest."""
-    run_id = epydrop.run(epydrop.file(SWEEP))["run_id"]
+    run_id = json.loads(finished("runs", "--json"))[0]["run_id"]
 
-    assert json.loads(epydrop("runs", "--json"))[0]["run_id"] == run_id
-    assert run_id in epydrop("runs")
-    assert "runner 1: succeeded, 4/4 done" in epydrop("show", "latest")
-    assert len(json.loads(epydrop("show", run_id[:10], "--json"))["history"]) > 3
-    assert "lacks nothing" in epydrop("retry", run_id, code=65)
-    assert "has ended already" in epydrop("cancel", run_id, code=65)
-    assert "there is no run 'nonsense'" in epydrop("show", "nonsense", code=65)
+    assert run_id in finished("runs")
+    assert "runner 1: succeeded, 4/4 done" in finished("show", "latest")
+    assert len(json.loads(finished("show", run_id[:10], "--json"))["history"]) > 3
+    assert "lacks nothing" in finished("retry", run_id, code=65)
+    assert "has ended already" in finished("cancel", run_id, code=65)
+    assert "there is no run 'nonsense'" in finished("show", "nonsense", code=65)
 
 
 def test_a_folder_without_runs_is_not_made_by_looking_at_it(epydrop: Command) -> None:
@@ -288,6 +323,40 @@ def test_a_run_can_be_computed_again_from_the_beginning(epydrop: Command) -> Non
 def test_the_help_of_every_subcommand_has_an_example(epydrop: Command, name: str) -> None:
     """A line to copy."""
     assert f"epydrop {name}" in epydrop(name, "--help")
+
+
+def test_the_list_of_commands_shows_what_each_is_for(epydrop: Command) -> None:
+    """The first line of its help, read without importing it."""
+    listed = " ".join(epydrop("--help").split())
+
+    for name in SUBCOMMANDS:
+        sentence = epydrop(name, "--help").split("\n\n")[0].strip().splitlines()[-1].strip()
+        assert sentence.split(".")[0] in listed, name
+
+
+@pytest.mark.parametrize("words", [("--help",), ("runs",), ("show", "latest")], ids=" ".join)
+def test_looking_imports_nothing_that_computes(finished: Command, words: tuple[str, ...]) -> None:
+    """A person who asks what is going on does not wait for numpy."""
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTED, *words, *(("--root", "root") if words != ("--help",) else ())],
+        cwd=finished.folder, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+    imported = set(done.stderr.split())
+    assert "epydrop_workstation.cli.main" in imported
+    assert imported & (HEAVY | ({"pydantic"} if words == ("--help",) else set())) == set()
+
+
+def test_the_demo_runs_the_shipped_example(epydrop: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the very function that runs any other experiment."""
+    calls: list[Path] = []
+    monkeypatch.setattr(demo_module, "run", lambda path, **_: calls.append(path))
+
+    said = epydrop("demo")
+
+    assert calls[0].parts[-3:] == ("examples", "boarding-school-1978", "experiment.yaml")
+    assert calls[0].is_file()
+    assert str(calls[0]) in said
 
 
 def test_the_exit_codes_are_in_the_help(epydrop: Command) -> None:

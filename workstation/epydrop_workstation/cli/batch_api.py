@@ -13,7 +13,7 @@ from epydrop_workstation.local.engine_errors import translated_errors
 
 @functools.wraps(run_server)  # also gives typer the options
 def batch_api(**options: Any) -> None:
-    """Runs the emulator's command."""
+    """Emulate Cloud Batch on this machine: tasks are local processes."""
     set_up_logs(debug=bool(os.environ.get("EPYDROP_DEBUG")))
     with translated_errors():
         try:

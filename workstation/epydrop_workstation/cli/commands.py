@@ -1,7 +1,4 @@
-"""Other programs' commands: shown exactly as they would run, or run and shown.
-
-The wrappers around gcloud, docker and terraform hold no knowledge that these commands do not show.
-"""
+"""Commands of other programs: each is printed exactly as it runs, so that people can run it themselves."""
 
 from __future__ import annotations
 
@@ -22,19 +19,16 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the commands that
 
 
 def accept_dry_run_before(context: typer.Context, *, dry_run: bool) -> None:
-    """Hands a ``--dry-run`` that stands before a subcommand on to it, however deep."""
+    """Apply a ``--dry-run`` given before a subcommand to that subcommand, however deeply nested."""
     if dry_run:
-        context.default_map = _with_dry_run(context.command)
-
-
-def _with_dry_run(command: Any) -> dict[str, Any]:
-    """For a command or a group of them; typer brings a click of its own, whose types have no public name."""
-    below = getattr(command, "commands", {})
-    return {"dry_run": True, **{name: _with_dry_run(each) for name, each in below.items()}}
+        defaults: dict[str, Any] = {"dry_run": True}
+        name = context.invoked_subcommand
+        # A group among the subcommands passes the default on in its own callback.
+        context.default_map = {**defaults, **({name: defaults} if name else {})}
 
 
 def carry_out(commands: Iterable[Command], *, dry_run: bool, folder: Path | None = None) -> None:
-    """Runs one command after the other, each shown first; stops with the exit code of one that fails."""
+    """Print and run each command in turn; exit with the exit code of the first that fails."""
     for command in commands:
         if dry_run:
             print(shlex.join(command))
@@ -49,22 +43,22 @@ def _run(command: Command, folder: Path | None) -> int:
     try:
         return subprocess.run(command, cwd=folder, check=False).returncode
     except FileNotFoundError as error:
-        raise ConfigurationError(f"{command[0]} is not installed here; this command needs it") from error
+        raise ConfigurationError(f"{command[0]} is not installed; this command needs it") from error
 
 
 def answer_of(command: Command, data: str | None = None) -> str:
-    """What a command prints; ``data`` goes to its standard input. Raises ConfigurationError with its last words."""
+    """What a command prints; ``data`` is its standard input. Raises ConfigurationError with its standard error."""
     try:
         done = subprocess.run(command, input=data, capture_output=True, text=True, check=False)
     except FileNotFoundError as error:
-        raise ConfigurationError(f"{command[0]} is not installed here; this command needs it") from error
+        raise ConfigurationError(f"{command[0]} is not installed; this command needs it") from error
     if done.returncode:
         raise ConfigurationError(f"{command[0]} failed: {done.stderr.strip() or f'exit code {done.returncode}'}")
     return done.stdout
 
 
 def checkout() -> Path:
-    """The folder of the checkout that we are in, for terraform and docker. Raises ConfigurationError outside of one."""
+    """The checkout that contains the current folder. Raises ConfigurationError outside of a checkout."""
     here = Path.cwd()
     for folder in (here, *here.parents):
         if (folder / "cloudbuild.yaml").is_file() and (folder / "terraform" / "functions.tf").is_file():

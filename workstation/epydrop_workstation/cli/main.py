@@ -1,39 +1,48 @@
-"""The command itself: its subcommands, and the one place where errors become sentences and exit codes."""
+"""The command: its subcommands, and the one place where errors become messages and exit codes."""
 
 from __future__ import annotations
 
 import sys
-from typing import NoReturn
+from typing import ClassVar, NoReturn
 
 import typer
 
 from epydrop.errors import BadInput, EpydropError
-from epydrop_workstation.cli.batch_api import batch_api
-from epydrop_workstation.cli.build import build
 from epydrop_workstation.cli.commands import DryRun, accept_dry_run_before
-from epydrop_workstation.cli.deploy import deploy
-from epydrop_workstation.cli.doctor import doctor
-from epydrop_workstation.cli.kicks import cancel, rerun_output, retry
-from epydrop_workstation.cli.pack import pack
-from epydrop_workstation.cli.run import run
-from epydrop_workstation.cli.run_lookup import EXIT_CODES
-from epydrop_workstation.cli.runs import runs
-from epydrop_workstation.cli.show import show
-from epydrop_workstation.cli.validate import validate
+from epydrop_workstation.cli.exit_codes import EXIT_CODES
+from epydrop_workstation.cli.lazy_group import MARKUP, LazyGroup
+
+
+class EpydropGroup(LazyGroup):
+    """Every subcommand, and where it is defined."""
+
+    lazy: ClassVar[dict[str, str]] = {
+        "run": "run:run",
+        "demo": "demo:demo",
+        "validate": "validate:validate",
+        "pack": "pack:pack",
+        "runs": "runs:runs",
+        "show": "show:show",
+        "cancel": "kicks:cancel",
+        "retry": "kicks:retry",
+        "rerun-output": "kicks:rerun_output",
+        "doctor": "doctor:doctor",
+        "batch-api": "batch_api:batch_api",
+        "build": "build:build",
+        "deploy": "deploy:deploy",
+    }
+
 
 app = typer.Typer(
     name="epydrop",
+    cls=EpydropGroup,
     help="Epidemic experiments from file to forecast.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=MARKUP,
 )
-for command in (run, validate, pack, runs, show, cancel, retry, rerun_output, doctor, batch_api):
-    app.command()(command)
-for group in (build, deploy):
-    app.add_typer(group)
 KNOW_DRY_RUN = ("run", "build", "deploy")
 
 
@@ -45,7 +54,7 @@ def _epydrop(context: typer.Context, dry_run: DryRun = False) -> None:
 
 
 def main() -> NoReturn:
-    """Runs the command line. Errors that we raise on purpose end as a message on standard error."""
+    """Run the command line. Errors that are raised on purpose become a message on standard error and an exit code."""
     try:
         app()
     except BadInput as error:

@@ -1,4 +1,4 @@
-"""How a run ended, as an exit code and as words; and how to find a run by what a person types."""
+"""Find a run by what a person types, and the files that belong to it."""
 
 from __future__ import annotations
 
@@ -7,42 +7,21 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from batch_emulator.engine.task_logs import newest_log
 from epydrop.core.run import FailureGroup, Phase, Run
-from epydrop.errors import BadInput, ExitCode, Problem
-from epydrop.formats.names import QUALITY, Stage
-from epydrop_workstation.local.local_cloud import Machine
+from epydrop.errors import BadInput, Problem
+from epydrop.formats.names import LOCAL_STATE, QUALITY, Stage
+from epydrop_workstation.cli.exit_codes import exit_code_of
 from epydrop_workstation.local.run_store import SqliteRunStore
-
-FAILED = 1
-PARTIAL = 3
-CANCELLED = 4
-INTERRUPTED = 130
-
-EXIT_CODES = (
-    "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done without some results (as min_success allows), 4 cancelled, "
-    "64 a folder or setting is missing, 65 the experiment is wrong, 75 try again later, 130 interrupted."
-)
 
 _SEARCHED = 10_000
 
 
-def exit_code_of(run: Run) -> int:
-    """What a script is told of a run."""
-    match run.phase:
-        case Phase.SUCCEEDED:
-            return PARTIAL if run.missing else 0
-        case Phase.CANCELLED:
-            return CANCELLED
-        case Phase.REJECTED:
-            return ExitCode.BAD_INPUT
-        case Phase.FAILED:
-            return FAILED
-        case _:
-            return 0
-
-
 def find_run(runs: SqliteRunStore, text: str) -> Run:
-    """The run that is meant. Raises BadInput when there is none, or several begin alike."""
+    """The run with this id, or the only one whose id begins so, or with 'latest' the newest.
+
+    Raises BadInput if no run matches, or more than one.
+    """
     stored = runs.load(text)
     if stored is not None:
         return stored.run
@@ -83,17 +62,17 @@ def quality_of(run: Run) -> tuple[str, str]:
     return document["quality"], f"Quality: {words}, see {path}"
 
 
-def log_of(run: Run, group: FailureGroup, machine: Machine) -> Path | None:
+def log_of(run: Run, group: FailureGroup, root: Path) -> Path | None:
     """The log of the sample task's newest try in the attempt that lost it."""
     for attempt in reversed(run.attempts):
         if any(group.sample_index in indices for indices in attempt.causes.values()):
-            log = machine.jobs.task_log(attempt.job_id, attempt.orders.indices.position_of(group.sample_index))
-            return log if log.exists() else None
+            position = attempt.orders.indices.position_of(group.sample_index)
+            return newest_log(root / LOCAL_STATE, attempt.job_id, position)
     return None
 
 
 def done_of(run: Run) -> int:
-    """How many results are there, as far as was seen."""
+    """The number of results that exist, as last observed."""
     if run.tasks is None:
         return 0
     attempt = run.current
@@ -103,7 +82,7 @@ def done_of(run: Run) -> int:
 
 
 def as_document(run: Run) -> dict[str, Any]:
-    """The run for programs: what ``--json`` prints."""
+    """The run as a JSON object: what ``--json`` prints."""
     report = report_of(run)
     return {
         "run_id": run.run_id,

@@ -1,4 +1,4 @@
-"""``epydrop runs``: what was run in this folder, newest first."""
+"""``epydrop runs``: the runs in a folder, newest first."""
 
 from __future__ import annotations
 
@@ -6,18 +6,16 @@ import json
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from epydrop.core.run import Run
 from epydrop_workstation.cli.options import DEFAULT_ROOT, AsJson, Root
 from epydrop_workstation.cli.run_lookup import as_document, done_of
-from epydrop_workstation.local.wiring import existing_machine
+from epydrop_workstation.local.run_store import stored_runs
 
 
 def runs(
     root: Root = DEFAULT_ROOT,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="The most runs to list.")] = 20,
     as_json: AsJson = False,
 ) -> None:
     """List the runs, newest first. A run id begins with the time of its drop, in UTC.
@@ -25,14 +23,17 @@ def runs(
     Example:
       epydrop runs --limit 5
     """
-    with existing_machine(root) as machine:
-        found = list(machine.runs.newest(limit))
+    with stored_runs(root) as store:
+        found = list(store.newest(limit))
     if as_json:
         print(json.dumps([as_document(run) for run in found], indent=1))
         return
     if not found:
         print(f"There are no runs in {root}.")
         return
+    from rich.console import Console  # noqa: PLC0415 - `--json` and an empty folder need no table
+    from rich.table import Table  # noqa: PLC0415
+
     table = Table(box=None, pad_edge=False)
     for heading in ("RUN", "EXPERIMENT", "PHASE", "TASKS", "TOOK"):
         table.add_column(heading, no_wrap=heading != "EXPERIMENT", justify="right" if heading == "TASKS" else "left")

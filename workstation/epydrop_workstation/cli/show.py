@@ -1,38 +1,38 @@
-"""``epydrop show``: all that is known of one run."""
+"""``epydrop show``: everything about one run."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from rich.console import Console
 
 from epydrop.core.run import Attempt, HistoryEntry, Run
 from epydrop.formats.serialization import to_document
-from epydrop_workstation.cli.follow import tell_end
 from epydrop_workstation.cli.options import DEFAULT_ROOT, AsJson, Root, RunId
 from epydrop_workstation.cli.run_lookup import as_document, find_run, folder_of
-from epydrop_workstation.local.local_cloud import Machine
-from epydrop_workstation.local.wiring import existing_machine
+from epydrop_workstation.cli.run_summary import print_summary
+from epydrop_workstation.local.run_store import stored_runs
 
 
 def show(run: RunId, root: Root = DEFAULT_ROOT, as_json: AsJson = False) -> None:
-    """Show one run: where it is and why, its attempts, its history, its files.
+    """Show one run: its phase and why, its attempts, its history, its files.
 
     Example:
       epydrop show latest
     """
-    with existing_machine(root) as machine:
-        found = find_run(machine.runs, run)
-        history = list(machine.runs.history(found.run_id))
-        if as_json:
-            attempts = [to_document(attempt) for attempt in found.attempts]
-            entries = [to_document(entry) for entry in history]
-            print(json.dumps({**as_document(found), "attempts": attempts, "history": entries}, indent=1))
-        else:
-            _tell(found, history, machine)
+    with stored_runs(root) as store:
+        found = find_run(store, run)
+        history = list(store.history(found.run_id))
+    if as_json:
+        attempts = [to_document(attempt) for attempt in found.attempts]
+        entries = [to_document(entry) for entry in history]
+        print(json.dumps({**as_document(found), "attempts": attempts, "history": entries}, indent=1))
+    else:
+        _print(found, history, root)
 
 
-def _tell(run: Run, history: list[HistoryEntry], machine: Machine) -> None:
+def _print(run: Run, history: list[HistoryEntry], root: Path) -> None:
     console = Console(highlight=False)
     console.print(f"{run.exp_id}: run {run.run_id}", style="bold", markup=False)
     console.print(f"Folder: {folder_of(run)}", markup=False, soft_wrap=True)
@@ -41,7 +41,7 @@ def _tell(run: Run, history: list[HistoryEntry], machine: Machine) -> None:
     console.print("History:")
     for entry in history:
         console.print(_entry_line(entry), markup=False, soft_wrap=True)
-    tell_end(run, machine, console)
+    print_summary(run, root, console)
 
 
 def _attempt_line(attempt: Attempt) -> str:

@@ -16,8 +16,9 @@ from batch_emulator.engine.fork_launcher import ForkLauncher
 from batch_emulator.engine.job_store import JobChange, JobObserver, JobStore
 from batch_emulator.engine.launchers import Launcher, SpawnLauncher
 from batch_emulator.engine.options import base_environment
-from batch_emulator.engine.supervisor import Supervisor, log_folder
+from batch_emulator.engine.supervisor import Supervisor
 from batch_emulator.engine.supervisor_lock import SupervisorLock
+from batch_emulator.engine.task_logs import newest_log
 from batch_emulator.engine.work import Retries, Work
 from epydrop.core.jobs import JobSpec, JobState, JobView, TaskCounts, TaskEnd
 from epydrop.errors import BadInput
@@ -142,12 +143,9 @@ class LocalJobService:
         rows = self._store.tasks(job_id, engine.TaskState.RUNNING)
         return [(row.position, row.pid or 0, row.started or 0.0) for row in rows]
 
-    def task_log(self, job_id: str, position: int) -> Path:
-        """The log of a task's newest try; the file exists once that try has begun."""
-        row = self._store.task(job_id, position)
-        folder = log_folder(self._folder, job_id)
-        logs = [folder / f"{position:05d}-{retry}.log" for retry in range(row.retry if row else 0, -1, -1)]
-        return next((log for log in logs if log.exists()), logs[-1])
+    def task_log(self, job_id: str, position: int) -> Path | None:
+        """The log of a task's newest try, or None before the first one has begun."""
+        return newest_log(self._folder, job_id, position)
 
     def _work_of(self, job_id: str) -> Work:
         """What the job is to do. Raises UnknownFormat if another version of epydrop submitted it."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from epydrop.core.run import HistoryEntry, Run
-from epydrop.errors import PreconditionFailed
+from epydrop.errors import ConfigurationError, PreconditionFailed
+from epydrop.formats.names import LOCAL_STATE
 from epydrop.formats.serialization import from_json, to_json
 from epydrop.service.ports import Stored
 from epydrop_workstation.local.database import Database
@@ -106,6 +109,23 @@ class SqliteRunStore:
             (run.run_id, to_json(run), to_json(entry)),
         )
         return bool(rows)
+
+
+def require_runs(root: Path) -> None:
+    """Raises ConfigurationError unless the folder holds runs; looking at a mistyped folder must not create one."""
+    if not (root / LOCAL_STATE).is_dir():
+        raise ConfigurationError(f"{root} holds no runs; --root names the folder that `epydrop run` used")
+
+
+@contextmanager
+def stored_runs(root: Path) -> Iterator[SqliteRunStore]:
+    """The runs in a folder, to look at: nothing else of the local cloud is started. Raises ConfigurationError."""
+    require_runs(root)
+    database = Database(root)
+    try:
+        yield SqliteRunStore(database)
+    finally:
+        database.close()
 
 
 def _columns(run: Run) -> tuple[bool, bool, str, float]:

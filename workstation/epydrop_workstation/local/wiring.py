@@ -14,8 +14,6 @@ from pathlib import Path
 
 from batch_emulator.engine.faults import DeliveryFaults
 from batch_emulator.engine.options import usable_cores
-from epydrop.errors import ConfigurationError
-from epydrop.formats.names import LOCAL_STATE
 from epydrop.service.world import World
 from epydrop.settings import read_settings
 from epydrop.stores import open_store
@@ -27,7 +25,7 @@ from epydrop_workstation.local.job_service import LocalJobService
 from epydrop_workstation.local.local_cloud import TRIGGER_BUCKET, Machine
 from epydrop_workstation.local.options import LocalOptions
 from epydrop_workstation.local.publisher import QueuePublisher
-from epydrop_workstation.local.run_store import SqliteRunStore
+from epydrop_workstation.local.run_store import SqliteRunStore, require_runs
 from epydrop_workstation.local.signing_key import signing_keys
 
 _PASSED_ON = ("EPYDEMIX_DATA",)  # variables of this process that every task gets
@@ -88,7 +86,6 @@ def local_machine(
 @contextmanager
 def existing_machine(root: Path, *, parallelism: int | None = None) -> Iterator[Machine]:
     """Like ``local_machine``, for a folder that holds runs already. Raises ConfigurationError if it holds none."""
-    if not (root / LOCAL_STATE).is_dir():
-        raise ConfigurationError(f"{root} holds no runs; --root names the folder that `epydrop run` used")
+    require_runs(root)
     with local_machine(root, parallelism=parallelism) as machine:
         yield machine
