@@ -9,7 +9,7 @@ from threading import Barrier
 import pytest
 from support.sample_runs import a_run, an_entry
 
-from epydrop.core.run import Phase
+from epydrop.core.phases import Phase
 from epydrop.errors import PreconditionFailed
 from epydrop.formats.serialization import UnknownFormat
 

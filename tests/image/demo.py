@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from epydrop.core.run import Phase
+from epydrop.core.phases import Phase
 from epydrop_workstation.local.wiring import local_machine
 from epydrop_workstation.packing import pack
 

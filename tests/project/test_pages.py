@@ -13,9 +13,9 @@ from support.factories import NOW, RUN_ID
 from support.pages import PAGES, code_spans, commands, links, yaml_blocks
 from support.paths import ROOT
 
+from epydrop.core.causes import Cause
 from epydrop.core.diagram import state_diagram
 from epydrop.core.events import Command, Refused
-from epydrop.core.run import Cause
 from epydrop.errors import ExitCode
 from epydrop.experiment import Experiment, read_experiment
 from epydrop.service.parse import parse_kick

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from epydrop.core.causes import Cause
 from epydrop.core.decide import Decision, decide
 from epydrop.core.events import CancelRequested, CheckRequested
 from epydrop.core.jobs import JobState
 from epydrop.core.observed_facts import Facts, ManifestSeen
-from epydrop.core.run import Cause, Phase, Run
+from epydrop.core.phases import Phase
+from epydrop.core.run import Run
 from epydrop.formats.index_set import IndexSet
 from epydrop.formats.names import Stage
 from support.factories import NOW, RUN_ID, a_run, an_attempt, seen

@@ -6,10 +6,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from epydrop.core.causes import Cause
 from epydrop.core.effects import Publish, WriteReply
 from epydrop.core.jobs import JobState, JobView, TaskCounts
 from epydrop.core.observed_facts import Facts
-from epydrop.core.run import Attempt, Cause, Dropped, FailureGroup, Phase, Plan, Run
+from epydrop.core.phases import Phase
+from epydrop.core.run import Attempt, Dropped, FailureGroup, Plan, Run
 from epydrop.formats import names
 from epydrop.formats.index_set import IndexSet
 from epydrop.formats.names import Stage

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from epydrop.core.run import Dropped, HistoryEntry, Phase, Plan, Run
+from epydrop.core.phases import Phase
+from epydrop.core.run import Dropped, HistoryEntry, Plan, Run
 from epydrop.formats.names import Stage
 from epydrop.formats.orders import Resources
 

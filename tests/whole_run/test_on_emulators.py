@@ -14,7 +14,7 @@ from google.cloud import batch_v1
 from support.cloud_twin import MORTAL_FUNCTIONS, deployed, emulated, until
 from support.one_machine import SWEEP, slow
 
-from epydrop.core.run import Phase
+from epydrop.core.phases import Phase
 from epydrop.formats import names
 from epydrop.formats.index_set import IndexSet
 from epydrop.formats.names import Stage

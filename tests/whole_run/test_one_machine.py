@@ -11,7 +11,8 @@ import pytest
 from support.one_machine import CALIBRATION, SWEEP, Command, slow, tables, until
 
 from batch_emulator.engine.faults import DeliveryFaults
-from epydrop.core.run import Phase, Run
+from epydrop.core.phases import Phase
+from epydrop.core.run import Run
 from epydrop_workstation.local.local_cloud import Machine
 from epydrop_workstation.local.wiring import local_machine
 from epydrop_workstation.packing import pack

@@ -9,15 +9,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from epydrop.core.run import Attempt, Cause, Run
+from epydrop.core.causes import Cause, Retrying
+from epydrop.core.run import Attempt, Run
 from epydrop.formats import names
 from epydrop.formats.index_set import IndexSet
 from epydrop.formats.names import Stage
 from epydrop.formats.orders import Orders, Resources
 from epydrop.machine_types import with_more_memory
 
-MAY_PASS = frozenset({Cause.PREEMPTED, Cause.VM_LOST, Cause.NEVER_RAN, Cause.UNAVAILABLE})
-FREE_CAUSES = frozenset({Cause.PREEMPTED, Cause.NEVER_RAN})
 MAX_FREE_ATTEMPTS = 10
 
 _ONE = IndexSet.below(1)
@@ -29,7 +28,7 @@ def attempts_left(run: Run, stage: Stage) -> bool:
     Attempts lost only to preemption, or that never ran, are free; but only ten of them.
     """
     since_kick = [attempt for attempt in run.attempts[run.kicked_after :] if attempt.stage is stage]
-    free = sum(1 for attempt in since_kick if attempt.causes and FREE_CAUSES.issuperset(attempt.causes))
+    free = sum(1 for attempt in since_kick if attempt.causes and all(cause.is_free for cause in attempt.causes))
     paid = len(since_kick) - free + max(0, free - MAX_FREE_ATTEMPTS)
     return paid < run.plan.max_attempts
 
@@ -56,10 +55,13 @@ def may_try_again(run: Run, stage: Stage, causes: dict[Cause, IndexSet]) -> Inde
     """Of the indices that failed by these causes, those that another attempt may save."""
     again = IndexSet()
     for cause, indices in causes.items():
-        if cause in MAY_PASS:
-            again = again | indices
-        elif cause is Cause.OUT_OF_MEMORY:
-            again = again | _may_grow(run, stage, indices)
+        match cause.retry:
+            case Retrying.NOTHING:
+                again = again | indices
+            case Retrying.MORE_MEMORY:
+                again = again | _may_grow(run, stage, indices)
+            case Retrying.A_CHANGE:
+                pass
     return again
 
 

@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from epydrop.core.attempts import MAY_PASS, last_causes, may_try_again
-from epydrop.core.events import CancelRequested, OutputRequested, RetryRequested, RunEvent
+from epydrop.core.attempts import last_causes, may_try_again
+from epydrop.core.causes import Cause, Retrying
+from epydrop.core.events import CancelRequested, Kick, OutputRequested, RetryRequested, RunEvent
 from epydrop.core.jobs import JobState, JobView
 from epydrop.core.observed_facts import MAX_RECORDS, Facts
-from epydrop.core.run import Attempt, Cause, Phase, Retry, Run
+from epydrop.core.phases import Phase
+from epydrop.core.run import Attempt, Retry, Run
 from epydrop.formats.index_set import IndexSet
 from epydrop.formats.names import Stage
 
@@ -107,7 +109,7 @@ class Conditions:
         if counts.failed < ALIKE_FAILURES or counts.succeeded or not group.fingerprint:
             return False
         recorded = min(counts.failed, MAX_RECORDS)  # a task that was preempted or killed leaves no record
-        return group.count >= recorded and group.cause not in MAY_PASS | {Cause.OUT_OF_MEMORY}
+        return group.count >= recorded and group.cause.retry is Retrying.A_CHANGE
 
     # -- the product -----------------------------------------------------------------------------
 
@@ -158,14 +160,14 @@ class Conditions:
     @property
     def kick_id(self) -> str:
         """The id of the kick at hand, or of the one that was kept; empty when no person asked for anything."""
-        if isinstance(self.event, _KICKS):
+        if isinstance(self.event, Kick):
             return self.event.kick_id
         return self.run.pending.kick_id if self.run.pending else ""
 
     @property
     def is_known_kick(self) -> bool:
         """The kick was taken up before."""
-        return isinstance(self.event, _KICKS) and self.run.knows(self.event.kick_id)
+        return isinstance(self.event, Kick) and self.run.knows(self.event.kick_id)
 
     @property
     def is_stale_kick(self) -> bool:
@@ -174,7 +176,7 @@ class Conditions:
         Attempts that began by themselves since then do not count: a person who cancels means the run.
         """
         since_kick = self.run.attempts[self.run.kicked_after :]
-        return isinstance(self.event, _KICKS) and bool(since_kick) and self.event.published < since_kick[0].begun
+        return isinstance(self.event, Kick) and bool(since_kick) and self.event.published < since_kick[0].begun
 
     @property
     def is_cancel(self) -> bool:
@@ -222,6 +224,3 @@ class Conditions:
     def next_run(self) -> Run:
         """The run with what is missing brought up to date."""
         return replace(self.run, missing=self.missing)
-
-
-_KICKS = (CancelRequested, RetryRequested, OutputRequested)

@@ -1,7 +1,7 @@
-"""What follows from the facts. Pure and total; nothing else moves a run.
+"""The decision function: a run, an event and the observed facts give the next run and its effects.
 
-The table says what each row does. After the row, whatever it was, one rule holds for all: a person who has
-not heard the newest news is told.
+Pure and total: every event in every phase has a decision, and nothing else moves a run. The table chooses the
+transition; after it, one rule holds for all rows: people are notified of news that they have not been notified of.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from datetime import datetime
 
 from epydrop.core import transitions
 from epydrop.core.attempts import next_attempt
+from epydrop.core.causes import Cause
 from epydrop.core.conditions import Conditions
 from epydrop.core.effects import Effect, Publish, WriteReply
 from epydrop.core.events import FileDropped, Kick, RunEvent
 from epydrop.core.jobs import JobView
 from epydrop.core.observed_facts import Facts
-from epydrop.core.run import Attempt, Cause, Phase, Run
+from epydrop.core.phases import Phase
+from epydrop.core.run import Attempt, Run
 from epydrop.core.table import TABLE
 from epydrop.core.transitions import Transition
 from epydrop.formats.index_set import IndexSet
@@ -25,17 +27,23 @@ from epydrop.formats.names import Stage
 
 @dataclass(frozen=True)
 class Decision:
-    """The step that was taken, by which row; ``changed`` tells whether there is anything to save."""
+    """The transition that was chosen, and the name of its row.
+
+    ``changed``: there is something to save. ``is_unchanged``: what the event asked for was not done. ``is_repeat``: an
+    earlier delivery of the same kick did it.
+    """
 
     run: Run
     effects: tuple[Effect, ...]
     reason: str
     row: str
     changed: bool
+    is_unchanged: bool = False
+    is_repeat: bool = False
 
 
 def decide(run: Run | None, event: RunEvent, facts: Facts, now: datetime) -> Decision:
-    """What follows from the facts, for any run, event and facts; at worst "unchanged, because ..."."""
+    """The decision for any run, event and facts. Where nothing follows, the reason says why."""
     if run is None:
         return _found(event, facts, now)
     noted = _noted(run, facts, now)
@@ -43,12 +51,10 @@ def decide(run: Run | None, event: RunEvent, facts: Facts, now: datetime) -> Dec
     row = next(row for row in TABLE if noted.phase in row.phases and row.when(it))
     step = row.then(it)
     taken = step.run
-    if isinstance(event, Kick) and row.name not in _KICKS_NOT_TAKEN:
+    if isinstance(event, Kick) and row.records_kick:
         taken = taken.having_taken(event.kick_id)
-    return _told(run, replace(step, run=taken), row.name, now)
-
-
-_KICKS_NOT_TAKEN = frozenset({"kick-known", "kick-stale"})
+    decision = _notifying(run, replace(step, run=taken), row.name, now)
+    return replace(decision, is_repeat=row.is_repeat)
 
 
 def _found(event: RunEvent, facts: Facts, now: datetime) -> Decision:
@@ -71,9 +77,9 @@ def _found(event: RunEvent, facts: Facts, now: datetime) -> Decision:
     if offer.problems:
         problems = tuple(str(problem) for problem in offer.problems)
         rejected = replace(run, phase=Phase.REJECTED, problems=problems, cause=Cause.BAD_INPUT)
-        return _told(None, Transition(rejected, f"the file has {len(problems)} problem(s)"), "drop-invalid", now)
+        return _notifying(None, Transition(rejected, f"the file has {len(problems)} problem(s)"), "drop-invalid", now)
     step = transitions.begin(run, next_attempt(run, Stage.BUILDER, now), "the file was dropped and is valid")
-    return _told(None, step, "drop-valid", now)
+    return _notifying(None, step, "drop-valid", now)
 
 
 def _noted(run: Run, facts: Facts, now: datetime) -> Run:
@@ -99,21 +105,22 @@ def _seen(attempt: Attempt, job: JobView, causes: dict[Cause, IndexSet], now: da
     )
 
 
-def _told(stored: Run | None, step: Transition, row: str, now: datetime) -> Decision:
-    """The decision, with the news told to whoever has not heard it; until all is done the sweep looks after the run."""
+def _notifying(stored: Run | None, step: Transition, row: str, now: datetime) -> Decision:
+    """The decision, with the effects that notify people of news. The sweep watches the run until all effects are done."""
     run, effects = step.run, step.effects
     if run.told != run.news:
         effects = (*effects, WriteReply(run.news), Publish(run.news))
     if effects:
         run = replace(run, unsettled=True)
     if run == stored:
-        return Decision(run, effects, step.reason, row, changed=False)
-    saved = replace(run, serial=run.serial + 1, updated=now, reason=_reason(stored, step, row))
-    return Decision(saved, effects, step.reason, row, changed=True)
+        return Decision(run, effects, step.reason, row, changed=False, is_unchanged=step.is_unchanged)
+    saved = replace(run, serial=run.serial + 1, updated=now, reason=_reason(stored, step))
+    return Decision(saved, effects, step.reason, row, changed=True, is_unchanged=step.is_unchanged)
 
 
-def _reason(stored: Run | None, step: Transition, row: str) -> str:
-    """Why the run is where it is: a step that moved nothing and saw nothing new leaves the old words."""
-    run = step.run
-    moved = stored is None or run.phase is not stored.phase or len(run.attempts) != len(stored.attempts)
-    return step.reason if moved or row == "at-work" or stored is None else stored.reason
+def _reason(stored: Run | None, step: Transition) -> str:
+    """Why the run is where it is. A transition that neither moves the run nor reports progress keeps the old reason."""
+    if stored is None or step.is_progress:
+        return step.reason
+    moved = step.run.phase is not stored.phase or len(step.run.attempts) != len(stored.attempts)
+    return step.reason if moved else stored.reason

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from epydrop.core.run import Phase
-from epydrop.core.table import OPEN, TABLE, Row
+from epydrop.core.phases import OPEN, Phase
+from epydrop.core.table import TABLE, Row
 
 _AT_WORK = "at_work"
 

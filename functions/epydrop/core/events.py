@@ -17,6 +17,11 @@ class FileDropped:
     dropped: Dropped
     size: int
 
+    @property
+    def run_id(self) -> str:
+        """The run that the file starts."""
+        return self.dropped.run_id
+
 
 @dataclass(frozen=True)
 class KickDropped:
@@ -112,13 +117,7 @@ Event = RunEvent | StartRequested | KickDropped | SweepRequested | Ignored
 
 
 def subject_of(event: Event) -> dict[str, str]:
-    """What of the event stands on each line of the log: the run, and the attempt of a stage."""
-    match event:
-        case JobChanged(job):
-            return {"run_id": job.run_id, "stage": str(job.stage), "attempt": str(job.attempt)}
-        case FileDropped(dropped):
-            return {"run_id": dropped.run_id}
-        case CheckRequested() | CancelRequested() | RetryRequested() | OutputRequested():
-            return {"run_id": event.run_id}
-        case _:
-            return {}
+    """The log labels of an event: the run and, for a notification of Batch, the stage and attempt."""
+    if isinstance(event, JobChanged):
+        return {"run_id": event.run_id, "stage": str(event.job.stage), "attempt": str(event.job.attempt)}
+    return {"run_id": event.run_id} if isinstance(event, RunEvent) else {}

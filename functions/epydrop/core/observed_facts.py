@@ -4,32 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from epydrop.core.jobs import JobView, TaskExit
-from epydrop.core.run import Cause, FailureGroup, Plan
-from epydrop.errors import ExitCode, Problem
+from epydrop.core.causes import Cause
+from epydrop.core.jobs import JobView
+from epydrop.core.run import FailureGroup, Plan
+from epydrop.errors import Problem
 from epydrop.formats.index_set import IndexSet
 from epydrop.formats.names import Stage
 
 MAX_RECORDS = 200  # error records of one attempt that are read
-
-_CAUSES = {
-    TaskExit.PREEMPTED: Cause.PREEMPTED,
-    TaskExit.UNKNOWN: Cause.VM_LOST,
-    TaskExit.REPORTING_TIMEOUT: Cause.VM_LOST,
-    TaskExit.REBOOTED: Cause.VM_LOST,
-    TaskExit.UNRESPONSIVE: Cause.VM_LOST,
-    TaskExit.RECREATED: Cause.VM_LOST,
-    TaskExit.TIMED_OUT: Cause.TIMED_OUT,
-    ExitCode.TRY_AGAIN: Cause.UNAVAILABLE,
-    ExitCode.OUT_OF_MEMORY: Cause.OUT_OF_MEMORY,
-    ExitCode.BAD_INPUT: Cause.BAD_INPUT,
-    ExitCode.WIRING: Cause.WIRING,
-}
-
-
-def cause_of(exit_code: int | None) -> Cause:
-    """The cause behind the exit code of a task's last try; no exit code means that it never ran."""
-    return Cause.NEVER_RAN if exit_code is None else _CAUSES.get(exit_code, Cause.CODE)
 
 
 @dataclass(frozen=True)

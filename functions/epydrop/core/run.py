@@ -4,52 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from enum import StrEnum
 from typing import ClassVar
 
+from epydrop.core.causes import Cause
 from epydrop.core.jobs import JobState, TaskCounts
+from epydrop.core.phases import Phase
 from epydrop.formats import names
 from epydrop.formats.index_set import IndexSet
 from epydrop.formats.names import Stage
 from epydrop.formats.orders import Orders, Resources
 
 KICKS_KEPT = 50
-
-
-class Phase(StrEnum):
-    """Where a run is. The first three are open and named for the stage that works; the rest are terminal."""
-
-    BUILDER = "builder"
-    RUNNER = "runner"
-    OUTPUT = "output"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    REJECTED = "rejected"
-
-    @property
-    def is_open(self) -> bool:
-        """Whether a stage of the run is at work."""
-        return self in _OPEN
-
-
-_OPEN = frozenset({Phase.BUILDER, Phase.RUNNER, Phase.OUTPUT})
-
-
-class Cause(StrEnum):
-    """Why a task, or the whole run, did not come through."""
-
-    PREEMPTED = "preempted"
-    VM_LOST = "vm_lost"
-    NEVER_RAN = "never_ran"
-    UNAVAILABLE = "unavailable"
-    OUT_OF_MEMORY = "out_of_memory"
-    TIMED_OUT = "timed_out"
-    BAD_INPUT = "bad_input"
-    WIRING = "wiring"
-    CODE = "code"
-    STUCK = "stuck"
-    DELETED = "deleted"
 
 
 @dataclass(frozen=True)
@@ -207,7 +172,7 @@ class Run:
     @property
     def news(self) -> str:
         """What a person should have been told; compared with ``told``."""
-        if self.phase in _QUIET:
+        if self.phase.is_open:  # a person hears that a run was accepted and how it ended, not of each stage
             return "accepted"
         refused = f"/{self.kicks[-1]}" if self.problems and self.kicks else ""  # a kick that asked for what cannot be
         return f"{self.phase}/{len(self.attempts)}{refused}"
@@ -223,9 +188,6 @@ class Run:
     def having_taken(self, kick_id: str) -> Run:
         """The run with the kick among those it knows."""
         return replace(self, kicks=(*self.kicks, kick_id)[-KICKS_KEPT:])
-
-
-_QUIET = _OPEN  # a person is told that a run was accepted and how it ended, not each step between
 
 
 @dataclass(frozen=True)

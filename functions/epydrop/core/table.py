@@ -11,24 +11,23 @@ from dataclasses import dataclass
 from epydrop.core import transitions
 from epydrop.core.attempts import attempts_left
 from epydrop.core.conditions import Conditions
-from epydrop.core.run import Phase
+from epydrop.core.phases import OPEN, TERMINAL, Phase
 from epydrop.core.transitions import Transition, stay
 from epydrop.formats.names import Stage
-
-OPEN = (Phase.BUILDER, Phase.RUNNER, Phase.OUTPUT)
-TERMINAL = (Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED, Phase.REJECTED)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the table. ``to`` are the phases that it may lead to; none means that it stays."""
+    """One row of the table. ``to`` are the phases that it may lead to; a row without any keeps the phase."""
 
     name: str
     phases: tuple[Phase, ...]
     when: Callable[[Conditions], object]
     then: Callable[[Conditions], Transition]
     to: tuple[Phase, ...] = ()
-    words: str = ""  # what stands on the arrow of the state diagram
+    words: str = ""  # the label of the arrow in the state diagram
+    records_kick: bool = True  # False: the kick of the event is not remembered as taken up
+    is_repeat: bool = False  # the event asks for what an earlier delivery of it has done
 
     @property
     def arrows(self) -> tuple[tuple[Phase, Phase], ...]:
@@ -40,12 +39,20 @@ class Row:
 
 TABLE: tuple[Row, ...] = (
     # any phase
-    Row("kick-known", OPEN + TERMINAL, lambda it: it.is_known_kick, stay("this kick was taken up before")),
+    Row(
+        "kick-known",
+        OPEN + TERMINAL,
+        lambda it: it.is_known_kick,
+        stay("this kick was taken up before"),
+        records_kick=False,
+        is_repeat=True,
+    ),
     Row(
         "kick-stale",
         OPEN + TERMINAL,
         lambda it: it.is_stale_kick,
         stay("a later kick was taken up before this one came"),
+        records_kick=False,
     ),
     # open phases: kicks
     Row("cancel", OPEN, lambda it: it.is_cancel, transitions.cancel, (Phase.CANCELLED,), "cancel"),

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from epydrop.core.attempts import next_attempt
+from epydrop.core.causes import Cause
 from epydrop.core.conditions import Conditions
 from epydrop.core.effects import CancelJob, Effect, SubmitJob
-from epydrop.core.run import Attempt, Cause, Changes, Phase, Retry, Run
+from epydrop.core.phases import Phase
+from epydrop.core.run import Attempt, Changes, Retry, Run
 from epydrop.formats.index_set import IndexSet
 from epydrop.formats.names import Stage, artifacts_folder
 from epydrop.machine_types import fitted
@@ -21,11 +23,13 @@ class Transition:
     run: Run
     reason: str
     effects: tuple[Effect, ...] = ()
+    is_unchanged: bool = False  # what the event asked for was not done
+    is_progress: bool = False  # the reason replaces the run's, although the phase stays
 
 
 def stay(reason: str) -> Callable[[Conditions], Transition]:
-    """Nothing changes, for this reason."""
-    return lambda it: Transition(it.run, f"unchanged, because {reason}")
+    """A transition that changes nothing, for this reason."""
+    return lambda it: Transition(it.run, f"unchanged, because {reason}", is_unchanged=True)
 
 
 def begin(run: Run, attempt: Attempt, reason: str) -> Transition:
@@ -194,10 +198,10 @@ def note(it: Conditions) -> Transition:
     """The news of the job, and nothing else."""
     job = it.job
     if job is None:
-        return Transition(it.run, "unchanged, because nothing is known of the job")
+        return Transition(it.run, "unchanged, because nothing is known of the job", is_unchanged=True, is_progress=True)
     counts = job.counts
     done = f"{counts.succeeded} done, {counts.failed} failed, {counts.running} running, {counts.pending} to come"
-    return Transition(it.run, f"the {it.attempt.stage} is {job.state.lower()}: {done}")
+    return Transition(it.run, f"the {it.attempt.stage} is {job.state.lower()}: {done}", is_progress=True)
 
 
 def cancel_leftover(it: Conditions) -> Transition:

@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 
-from epydrop.core.observed_facts import MAX_RECORDS, cause_of
-from epydrop.core.run import Attempt, Cause, FailureGroup, Run
+from epydrop.core.causes import Cause, cause_of
+from epydrop.core.observed_facts import MAX_RECORDS
+from epydrop.core.run import Attempt, FailureGroup, Run
 from epydrop.errors import ExitCode
 from epydrop.formats import names
 from epydrop.formats.index_set import IndexSet

@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TypeVar
 
+from epydrop.core.causes import Cause, cause_of
 from epydrop.core.conditions import ALIKE_FAILURES
 from epydrop.core.events import OutputRequested, RetryRequested, RunEvent
 from epydrop.core.jobs import JobState, JobView
-from epydrop.core.observed_facts import Facts, ManifestSeen, cause_of
-from epydrop.core.run import Attempt, Cause, Run
+from epydrop.core.observed_facts import Facts, ManifestSeen
+from epydrop.core.run import Attempt, Run
 from epydrop.errors import BadInput, NotFound, Problem
 from epydrop.formats import names
 from epydrop.formats.index_set import IndexSet

@@ -14,7 +14,6 @@ from epydrop.core.conditions import GONE_AFTER
 from epydrop.core.decide import Decision, decide
 from epydrop.core.effects import SubmitJob
 from epydrop.core.events import (
-    CancelRequested,
     CheckRequested,
     Command,
     Event,
@@ -22,9 +21,7 @@ from epydrop.core.events import (
     Ignored,
     JobChanged,
     KickDropped,
-    OutputRequested,
     Refused,
-    RetryRequested,
     RunEvent,
     StartRequested,
     SweepRequested,
@@ -83,12 +80,10 @@ def _reconcile(event: Event, world: World) -> None:
                 log.info("ignored: generation %d of %s is gone", dropped.generation, dropped.name)
             else:
                 answer_kick(dropped, _obey(command, world), world.trigger)
-        case CancelRequested() | RetryRequested() | OutputRequested() | StartRequested():
+        case FileDropped() | JobChanged():
+            _advance(event.run_id, event, world)
+        case _:
             _obey(event, world)
-        case FileDropped(dropped):
-            _advance(dropped.run_id, event, world)
-        case JobChanged(job):
-            _advance(job.run_id, event, world)
 
 
 def _check(run_id: str, event: CheckRequested, world: World) -> None:
@@ -105,15 +100,15 @@ def _obey(command: Command | Refused, world: World) -> KickOutcome:
     if isinstance(event, Refused):
         log.warning("refused: %s", event.reason)
         return KickOutcome(event.reason, refused=True)
-    run_id = event.dropped.run_id if isinstance(event, FileDropped) else event.run_id
+    run_id = event.run_id
     with log_context(run_id=run_id):
         decision = _advance(run_id, event, world)
         if decision is None:
             log.warning("refused: there is no run %s", run_id)
             return KickOutcome(f"there is no run {run_id}", refused=True)
-        if decision.row == "kick-known":  # it was taken up, and whoever was to say so did not come to it
+        if decision.is_repeat:  # an earlier delivery took it up, and ended before it could answer
             return KickOutcome(f"it was taken up; the run is {decision.run.phase}: {decision.run.reason}", run_id)
-        return KickOutcome(decision.reason, run_id)
+        return KickOutcome(decision.reason, run_id, unchanged=decision.is_unchanged)
 
 
 def _advance(run_id: str, event: RunEvent, world: World) -> Decision | None:

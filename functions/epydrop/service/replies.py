@@ -7,15 +7,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from epydrop.core.run import Cause, Phase, Run
+from epydrop.core.causes import Cause
+from epydrop.core.phases import Phase
+from epydrop.core.run import Run
 from epydrop.formats.names import REPORT, Stage
 
-_HEADLINES = {
-    Phase.SUCCEEDED: "finished",
-    Phase.FAILED: "failed",
-    Phase.CANCELLED: "cancelled",
-    Phase.REJECTED: "rejected",
-}
 _QUALITY = {
     "pass": "Quality: every check passed.",
     "warn": "Quality: usable with reservations, which the report begins with.",
@@ -61,10 +57,9 @@ def suggested_retry(run: Run) -> dict[str, object]:
         return kick
     size = attempt.orders.resources
     causes = {group.cause for group in run.failures} | {run.cause}
-    if Cause.OUT_OF_MEMORY in causes:
-        kick["memory_mib"] = 2 * size.memory_mib
-    if Cause.TIMED_OUT in causes:
-        kick["max_run_duration"] = 2 * size.max_run_duration
+    for cause in Cause:  # in the order of the table, so that the same failures give the same command
+        if cause in causes and cause.raises:
+            kick[cause.raises] = 2 * getattr(size, cause.raises)
     return kick
 
 
@@ -94,7 +89,7 @@ def reply_json(run: Run, signposts: Signposts) -> bytes:
 
 def reply_markdown(run: Run, signposts: Signposts) -> bytes:
     """The reply for people."""
-    headline = _HEADLINES.get(run.phase, "accepted")
+    headline = run.phase.headline
     blocks = [
         f"# {run.exp_id}: {headline}",
         f"Run `{run.run_id}`: {run.reason}.",
@@ -110,11 +105,12 @@ def reply_markdown(run: Run, signposts: Signposts) -> bytes:
 
 @dataclass(frozen=True)
 class KickOutcome:
-    """What became of a person's command, in one sentence."""
+    """The result of a person's command, in one sentence. ``unchanged``: valid, but it changed nothing."""
 
     words: str
     run_id: str = ""
     refused: bool = False
+    unchanged: bool = False
 
 
 def kick_reply_json(outcome: KickOutcome) -> bytes:
@@ -124,8 +120,7 @@ def kick_reply_json(outcome: KickOutcome) -> bytes:
 
 def kick_reply_markdown(outcome: KickOutcome) -> bytes:
     """The reply to a dropped kick, for people."""
-    nothing = outcome.words.startswith("unchanged")
-    headline = "refused" if outcome.refused else "changed nothing" if nothing else "taken"
+    headline = "refused" if outcome.refused else "changed nothing" if outcome.unchanged else "taken"
     about = f"Run `{outcome.run_id}`: " if outcome.run_id else ""
     return f"# Kick {headline}\n\n{about}{outcome.words}.\n".encode()
 

@@ -8,8 +8,10 @@ import pytest
 from support.factories import NOW, SIZE, a_plan, a_run, an_attempt
 
 from epydrop.core.attempts import attempts_left, last_causes, may_try_again, next_attempt, renumbered
+from epydrop.core.causes import Cause
 from epydrop.core.jobs import job_spec
-from epydrop.core.run import Attempt, Cause, Phase, Run
+from epydrop.core.phases import Phase
+from epydrop.core.run import Attempt, Run
 from epydrop.formats.index_set import IndexSet
 from epydrop.formats.names import Stage
 

@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from support.decisions import CHECK, DONE, ENDED, MANIFEST, decided, kick, runner
 from support.factories import NOW, RUN_ID, SIZE, a_failure, a_plan, a_run, an_attempt, facts_of, seen, told
 
+from epydrop.core.causes import Cause
 from epydrop.core.decide import decide
 from epydrop.core.effects import CancelJob, SubmitJob
 from epydrop.core.events import CancelRequested, FileDropped, JobChanged, OutputRequested, RetryRequested
 from epydrop.core.jobs import JobState, TaskCounts
 from epydrop.core.observed_facts import Facts, Offer
-from epydrop.core.run import Cause, Dropped, Phase, Run
+from epydrop.core.phases import Phase
+from epydrop.core.run import Dropped, Run
 from epydrop.core.table import TABLE
 from epydrop.errors import Problem
 from epydrop.formats.index_set import IndexSet

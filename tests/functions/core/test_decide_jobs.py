@@ -9,11 +9,12 @@ import pytest
 from support.decisions import FOUR, MANIFEST, decided, runner
 from support.factories import NOW, RUN_ID, a_plan, a_run, an_attempt, facts_of, seen
 
+from epydrop.core.causes import Cause
 from epydrop.core.decide import decide
 from epydrop.core.effects import CancelJob, SubmitJob
 from epydrop.core.events import CheckRequested
 from epydrop.core.jobs import JobState, TaskCounts
-from epydrop.core.run import Cause, Phase
+from epydrop.core.phases import Phase
 from epydrop.formats.index_set import IndexSet
 from epydrop.formats.names import Stage
 

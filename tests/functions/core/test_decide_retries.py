@@ -6,10 +6,12 @@ import pytest
 from support.decisions import DONE, ENDED, FOUR, MANIFEST, decided, failed_tasks, kick
 from support.factories import a_plan, a_run, an_attempt, facts_of, seen, told
 
+from epydrop.core.causes import Cause
 from epydrop.core.effects import CancelJob
 from epydrop.core.events import OutputRequested, RetryRequested
 from epydrop.core.jobs import JobState
-from epydrop.core.run import Cause, Changes, Phase
+from epydrop.core.phases import Phase
+from epydrop.core.run import Changes
 from epydrop.errors import Problem
 from epydrop.formats.index_set import IndexSet
 from epydrop.formats.names import Stage

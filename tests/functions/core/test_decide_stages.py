@@ -6,9 +6,11 @@ import pytest
 from support.decisions import DONE, ENDED, FOUR, MANIFEST, decided, failed_tasks, runner
 from support.factories import a_failure, a_plan, a_run, an_attempt, facts_of, seen, told
 
+from epydrop.core.causes import Cause
 from epydrop.core.effects import CancelJob, SubmitJob
 from epydrop.core.jobs import JobState, TaskCounts
-from epydrop.core.run import Cause, FailureGroup, Phase
+from epydrop.core.phases import Phase
+from epydrop.core.run import FailureGroup
 from epydrop.errors import Problem
 from epydrop.formats.index_set import IndexSet
 from epydrop.formats.names import Stage

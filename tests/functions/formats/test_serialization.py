@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from support.factories import NOW, RUN_ID, a_failure, a_run, an_attempt, seen
 
-from epydrop.core.run import Cause, Changes, HistoryEntry, Phase, Retry, Run
+from epydrop.core.causes import Cause
+from epydrop.core.phases import Phase
+from epydrop.core.run import Changes, HistoryEntry, Retry, Run
 from epydrop.formats.index_set import IndexSet
 from epydrop.formats.names import Stage
 from epydrop.formats.orders import Orders

@@ -12,7 +12,7 @@ from support.factories import NOW, RUN_ID, SIZE, a_plan, a_run, an_attempt
 
 from epydrop.core.attempts import next_attempt
 from epydrop.core.jobs import JobSpec, job_spec
-from epydrop.core.run import Phase
+from epydrop.core.phases import Phase
 from epydrop.errors import BadInput, ConfigurationError
 from epydrop.formats.names import Stage
 from epydrop.gcp.batch_client import batch_client

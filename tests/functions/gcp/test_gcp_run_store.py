@@ -18,8 +18,9 @@ from support import emulators, factories
 from support.sample_runs import a_run, an_entry
 
 import epydrop.gcp
+from epydrop.core.causes import Cause
 from epydrop.core.jobs import JobState, TaskCounts
-from epydrop.core.run import Cause, Phase
+from epydrop.core.phases import Phase
 from epydrop.errors import ConfigurationError, EpydropError, RetryableError
 from epydrop.formats.index_set import IndexSet
 from epydrop.formats.names import Stage

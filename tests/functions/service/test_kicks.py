@@ -11,7 +11,8 @@ import pytest
 from support.scene import Scene
 
 from epydrop.core.events import KickDropped, StartRequested
-from epydrop.core.run import Dropped, Phase
+from epydrop.core.phases import Phase
+from epydrop.core.run import Dropped
 from epydrop.formats import names
 from epydrop.formats.serialization import UnknownFormat
 from epydrop.service.kick_files import MAX_BYTES

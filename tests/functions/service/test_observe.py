@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from support.scene import Scene
 
+from epydrop.core.causes import Cause
 from epydrop.core.events import JobChanged, RetryRequested
 from epydrop.core.jobs import JobState
-from epydrop.core.run import Cause, Phase
+from epydrop.core.phases import Phase
 from epydrop.formats import names
 from epydrop.formats.names import Stage, parse_job_id
 from epydrop.formats.serialization import to_json

@@ -24,7 +24,8 @@ from epydrop.core.events import (
     SweepRequested,
 )
 from epydrop.core.jobs import JobState
-from epydrop.core.run import Changes, Phase, Run
+from epydrop.core.phases import Phase
+from epydrop.core.run import Changes, Run
 from epydrop.errors import BadInput, ConfigurationError, PreconditionFailed, RetryableError
 from epydrop.formats import names
 from epydrop.formats.index_set import IndexSet

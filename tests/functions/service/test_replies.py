@@ -9,7 +9,9 @@ import pytest
 from support.cloud_settings import CLOUD
 from support.factories import RUN_ID, SIZE, a_failure, a_plan, a_run, an_attempt, seen
 
-from epydrop.core.run import Cause, Phase, Run
+from epydrop.core.causes import Cause
+from epydrop.core.phases import Phase
+from epydrop.core.run import Run
 from epydrop.formats.index_set import IndexSet
 from epydrop.formats.names import Stage
 from epydrop.gcp.console import signposts

@@ -38,7 +38,8 @@ from epydrop.core.events import (
     SweepRequested,
 )
 from epydrop.core.jobs import JobState
-from epydrop.core.run import Changes, Dropped, Phase
+from epydrop.core.phases import Phase
+from epydrop.core.run import Changes, Dropped
 from epydrop.core.table import TABLE
 from epydrop.errors import EpydropError
 from epydrop.formats.names import Stage, parse_job_id, run_id_of

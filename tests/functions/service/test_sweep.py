@@ -13,7 +13,7 @@ import pytest
 from support.scene import Scene
 
 from epydrop.core.events import CheckRequested, FileDropped, SweepRequested
-from epydrop.core.run import Phase
+from epydrop.core.phases import Phase
 from epydrop.formats.serialization import UnknownFormat
 from epydrop.service.parse import PUBLISHED, parse
 from epydrop_workstation.local.run_store import SqliteRunStore

@@ -21,7 +21,8 @@ SUBCOMMANDS = [name for name in EpydropGroup.lazy if name not in {"build", "depl
 # What takes long to import, and what listing runs has no use for.
 HEAVY = {
     "batch_emulator.engine.supervisor", "epydemix", "epydrop.experiment", "epydrop.service.reconcile", "epydrop_stages",
-    "google.api_core", "grpc", "jinja2", "matplotlib", "numpy", "pandas", "psutil", "pyarrow", "ruamel.yaml", "scipy", "zstandard",
+    "google.api_core", "grpc", "jinja2", "matplotlib", "numpy", "pandas", "psutil", "pyarrow", "ruamel.yaml", "scipy",
+    "zstandard",
 }  # fmt: skip
 IMPORTED = """
 import sys

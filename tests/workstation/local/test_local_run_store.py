@@ -8,7 +8,7 @@ import pytest
 from contracts.run_store import RunStoreContract
 from support.sample_runs import a_run, an_entry
 
-from epydrop.core.run import Phase
+from epydrop.core.phases import Phase
 from epydrop_workstation.local.database import Database
 from epydrop_workstation.local.run_store import SqliteRunStore
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from epydrop.core.run import Phase, Run
+from epydrop.core.phases import Phase
+from epydrop.core.run import Run
 from epydrop.errors import BadInput, EpydropError, Problem
 from epydrop.experiment import Experiment, read_experiment
 from epydrop.formats import names

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from epydrop.errors import ExitCode
-
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # `--help` prints the codes, and needs nothing of runs
     from epydrop.core.run import Run
 
-FAILED = 1
 PARTIAL = 3
-CANCELLED = 4
 INTERRUPTED = 130
 
 EXIT_CODES = (
@@ -22,16 +18,4 @@ EXIT_CODES = (
 
 def exit_code_of(run: Run) -> int:
     """The exit code that tells a script how the run ended; 0 while it is open."""
-    from epydrop.core.run import Phase  # noqa: PLC0415 - `--help` prints the codes, and needs no runs
-
-    match run.phase:
-        case Phase.SUCCEEDED:
-            return PARTIAL if run.missing else 0
-        case Phase.CANCELLED:
-            return CANCELLED
-        case Phase.REJECTED:
-            return ExitCode.BAD_INPUT
-        case Phase.FAILED:
-            return FAILED
-        case _:
-            return 0
+    return PARTIAL if run.is_partial and not run.phase.is_open else run.phase.exit_code

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from epydrop.core.run import Phase, Run
+from epydrop.core.phases import Phase
+from epydrop.core.run import Run
 from epydrop.errors import BadInput, Problem
 from epydrop.experiment import read_experiment
 from epydrop.experiment.output_config import read_output_config

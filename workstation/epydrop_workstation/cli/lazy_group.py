@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -13,7 +13,7 @@ from typer.main import get_command
 
 FOLDER = Path(__file__).parent
 PACKAGE = __name__.rpartition(".")[0]
-MARKUP = "rich"
+MARKUP: Final = "rich"
 
 
 class LazyGroup(TyperGroup):

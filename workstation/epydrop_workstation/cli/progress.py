@@ -14,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from epydrop.core.jobs import TaskCounts
-from epydrop.core.run import Phase, Run
+from epydrop.core.phases import Phase
+from epydrop.core.run import Run
 from epydrop.formats.names import Stage
 from epydrop_workstation.local.local_cloud import Machine
 

@@ -8,7 +8,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from batch_emulator.engine.task_logs import newest_log
-from epydrop.core.run import FailureGroup, Phase, Run
+from epydrop.core.phases import Phase
+from epydrop.core.run import FailureGroup, Run
 from epydrop.errors import BadInput, Problem
 from epydrop.formats.names import LOCAL_STATE, QUALITY, Stage
 from epydrop_workstation.cli.exit_codes import exit_code_of

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from epydrop.core.run import Phase, Run
+from epydrop.core.phases import Phase
+from epydrop.core.run import Run
 from epydrop_workstation.cli.options import DEFAULT_ROOT
 from epydrop_workstation.cli.run_lookup import folder_of, log_of, quality_of, report_of
 
