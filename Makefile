@@ -45,7 +45,7 @@ bench: $(DEV) ## Measure what is added to the tasks, what an event and what the 
 
 .PHONY: diagram
 diagram: $(LOCAL) ## Print the state diagram of docs/architecture.md
-	@.venv/bin/python -c 'from epydrop.core.diagram import state_diagram; print(state_diagram())'
+	@.venv/bin/python -c 'from epydrop_workstation.reference.state_diagram import state_diagram; print(state_diagram())'
 
 .PHONY: lint lint-code lint-format lint-types lint-imports
 lint: lint-code lint-format lint-types lint-imports ## Check style, types and who imports whom

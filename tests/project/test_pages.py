@@ -14,12 +14,12 @@ from support.pages import PAGES, code_spans, commands, links, yaml_blocks
 from support.paths import ROOT
 
 from epydrop.core.causes import Cause
-from epydrop.core.diagram import state_diagram
 from epydrop.core.events import Command, Refused
 from epydrop.errors import ExitCode
 from epydrop.experiment import Experiment, read_experiment
 from epydrop.service.parse import parse_kick
 from epydrop_workstation.cli.main import app
+from epydrop_workstation.reference.state_diagram import state_diagram
 
 EPYDROP: Any = typer.main.get_command(app)
 # Subcommands are imported when they are called; here all of them are.

@@ -115,7 +115,7 @@ def test_every_metric_reads_what_the_code_measures() -> None:
 def test_dashboards_read_labels_that_jobs_carry() -> None:
     """Batch hands the labels of a job on to its machines."""
     read = set(re.findall(r"metadata\.user_labels\.(\w+)", TERRAFORM["dashboards.tf"]))
-    attempts = (ROOT / "functions" / "epydrop" / "attempts.py").read_text()
+    attempts = (ROOT / "functions" / "epydrop" / "core" / "attempts.py").read_text()
 
     assert read == {"component", "exp_id", "stage"}
     for label in read:

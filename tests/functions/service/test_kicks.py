@@ -56,6 +56,17 @@ def test_a_dropped_kick_does_what_it_says_and_is_answered(here: Scene) -> None:
     assert here.run().kicks == (f"trigger/kicks/please.json#{kick.dropped.generation}",)
 
 
+def test_a_kick_that_is_replaced_before_it_is_read_is_left_to_the_newer_event(here: Scene) -> None:
+    """A cancel that somebody thought better of must not be read under the older event's identity, or the reverse."""
+    here.reconcile(here.drop())
+    harmless = drop_kick(here, {"output": here.run().run_id})
+    drop_kick(here, {"cancel": here.run().run_id})
+
+    here.reconcile(harmless)
+
+    assert here.run().phase is Phase.BUILDER
+
+
 def test_a_kick_that_is_delivered_again_changes_neither_run_nor_answer(here: Scene) -> None:
     """Its identity is that generation of the object."""
     here.reconcile(here.drop())

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.factories import NOW
@@ -26,12 +27,13 @@ from epydrop.core.events import (
 from epydrop.core.jobs import JobState
 from epydrop.core.phases import Phase
 from epydrop.core.run import Changes, Run
-from epydrop.errors import BadInput, ConfigurationError, PreconditionFailed, RetryableError
+from epydrop.errors import BadInput, ConfigurationError, NotFound, PreconditionFailed, RetryableError
 from epydrop.formats import names
 from epydrop.formats.index_set import IndexSet
 from epydrop.formats.names import Stage, parse_job_id
 from epydrop.formats.orders import Orders
 from epydrop.formats.serialization import from_json, to_json
+from epydrop.service import admission
 from epydrop.stores import open_store
 from epydrop_workstation.local.run_store import SqliteRunStore
 
@@ -84,8 +86,39 @@ def test_a_file_with_an_impossible_name_is_rejected_too(here: Scene) -> None:
     assert here.run().phase is Phase.REJECTED
 
 
+def test_a_file_that_is_replaced_before_it_is_read_does_not_start_the_older_run(here: Scene) -> None:
+    """The event names one generation; the newer one has an event, and a run, of its own."""
+    older = here.drop()
+    newer = here.drop(EXPERIMENT.replace(b"exp_id: flu", b"exp_id: newer"))
+
+    here.reconcile(older)
+    assert list(here.runs.newest(1)) == []
+
+    here.reconcile(newer)
+    assert here.run().exp_id == "newer"
+
+
+def test_a_file_that_is_replaced_after_it_is_read_is_not_kept_as_the_dropped_one(
+    here: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The copy in the run's folder is of the generation that was read, or there is no run."""
+    event = here.drop()
+    read_offer = admission.read_offer
+
+    def replaced_meanwhile(*arguments: Any) -> Any:
+        reading = read_offer(*arguments)
+        here.drop(EXPERIMENT.replace(b"exp_id: flu", b"exp_id: newer"))
+        return reading
+
+    monkeypatch.setattr(admission, "read_offer", replaced_meanwhile)
+
+    with pytest.raises(NotFound):
+        here.reconcile(event)
+    assert list(here.runs.newest(1)) == []
+
+
 def test_a_file_that_vanished_is_ignored(here: Scene) -> None:
-    """Somebody dropped another generation over it, or took it back."""
+    """Somebody took it back."""
     event = here.drop()
     here.trigger.delete("experiments/flu.yaml")
 

@@ -1,4 +1,4 @@
-"""The state diagram in the README, printed from the table."""
+"""The state diagram of docs/architecture.md, printed from the table."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from epydrop.experiment.reference import key_table
+from epydrop_workstation.reference.experiment_keys import key_table
 
 ROWS = {row.split("`")[1]: row for row in key_table().splitlines()[2:]}
 
