@@ -1,4 +1,4 @@
-"""The next attempt of a stage: who may try again, with what resources, under which orders. Pure.
+"""The next attempt of a stage: which task indices run again, with which resources and orders.
 
 An index may try again when its last cause may pass; an attempt is sized for its neediest index.
 """
@@ -23,7 +23,7 @@ _ONE = IndexSet.below(1)
 
 
 def attempts_left(run: Run, stage: Stage) -> bool:
-    """Whether the stage may begin another attempt, counted since the last kick.
+    """Whether the stage has an attempt left, counted from the last kick.
 
     Attempts lost only to preemption, or that never ran, are free; but only ten of them.
     """
@@ -52,7 +52,7 @@ def last_causes(run: Run, wanted: IndexSet) -> dict[Cause, IndexSet]:
 
 
 def may_try_again(run: Run, stage: Stage, causes: dict[Cause, IndexSet]) -> IndexSet:
-    """Of the indices that failed by these causes, those that another attempt may save."""
+    """The failed indices that may succeed in another attempt."""
     again = IndexSet()
     for cause, indices in causes.items():
         match cause.retry:
@@ -74,7 +74,7 @@ def next_attempt(
     overwrite: bool = False,
     kick_id: str = "",
 ) -> Attempt:
-    """The attempt that follows all others of the stage in this run."""
+    """The next attempt of the stage, numbered after all its earlier ones in this run."""
     number = 1 + max((attempt.orders.attempt for attempt in run.attempts_of(stage)), default=0)
     outputs = names.outputs_folder(now, "" if number == 1 else str(number)) if stage is Stage.OUTPUT else ""
     orders = Orders(
@@ -99,7 +99,7 @@ def next_attempt(
 
 
 def renumbered(attempt: Attempt) -> Attempt:
-    """The same attempt under the next number, for when the orders of this number belong to another kick."""
+    """The same attempt under the next number: the orders on file under this number belong to another kick."""
     number = attempt.orders.attempt + 1
     labels = {**attempt.orders.labels, "attempt": str(number)}
     return replace(attempt, orders=replace(attempt.orders, attempt=number, labels=labels))
@@ -110,7 +110,7 @@ def _why_missing(run: Run) -> dict[str, IndexSet]:
 
 
 def _was_refused(run: Run, indices: IndexSet) -> bool:
-    """Whether an earlier attempt was to replace any of these results: what lies there is no good."""
+    """Whether an earlier attempt had to overwrite any of these results, because they were refused."""
     return any(
         attempt.orders.overwrite and attempt.orders.indices & indices for attempt in _attempts_of_this_round(run)
     )
@@ -121,7 +121,7 @@ def _attempts_of_this_round(run: Run) -> tuple[Attempt, ...]:
 
 
 def _starved(run: Run, stage: Stage, indices: IndexSet) -> Iterator[Resources]:
-    """The resources with which any of these indices last ran out of memory since the last kick."""
+    """The resources of the last attempt since the last kick in which any of these indices ran out of memory."""
     for attempt in reversed(run.attempts[run.kicked_after :]):
         if attempt.stage is stage and attempt.causes.get(Cause.OUT_OF_MEMORY, IndexSet()) & indices:
             yield attempt.orders.resources
@@ -129,7 +129,7 @@ def _starved(run: Run, stage: Stage, indices: IndexSet) -> Iterator[Resources]:
 
 
 def _may_grow(run: Run, stage: Stage, indices: IndexSet) -> IndexSet:
-    """Of these indices, those for which there is more memory than when they last ran out of it since the last kick."""
+    """The indices for which a machine with more memory exists than the one on which they last ran out of it."""
     grown, rest = IndexSet(), indices
     for attempt in reversed(run.attempts[run.kicked_after :]):
         if attempt.stage is stage:
@@ -141,7 +141,7 @@ def _may_grow(run: Run, stage: Stage, indices: IndexSet) -> IndexSet:
 
 
 def _sized(run: Run, stage: Stage, indices: IndexSet) -> Resources:
-    """The plan's resources, grown for whichever index needs most, and off Spot once an index lost it twice."""
+    """The resources of the plan, with memory for the neediest index; on demand once Spot lost an index twice."""
     resources = run.plan.stages[stage]
     grown = [with_more_memory(starved) for starved in _starved(run, stage, indices)]
     earlier = [
@@ -168,7 +168,7 @@ def _preempted_often(run: Run, stage: Stage, indices: IndexSet) -> bool:
 
 
 def _labels(run: Run, stage: Stage, number: int) -> dict[str, str]:
-    """The labels of a job and its VMs; a label never makes a submit fail."""
+    """The labels of a job and its VMs, made legal for Google so that no label makes a submit fail."""
     labels = {
         **run.plan.labels,
         "component": "epydrop",

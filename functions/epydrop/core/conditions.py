@@ -1,4 +1,4 @@
-"""A run and the facts about it, seen together: the truths that the rows of the table are made of. Pure."""
+"""The conditions of the table's rows: a run and the facts about it, asked as one question each."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from epydrop.core.run import Attempt, Retry, Run
 from epydrop.formats.index_set import IndexSet
 from epydrop.formats.names import Stage
 
-GONE_AFTER = timedelta(minutes=15)  # a list or get may lag behind a create; no function call lives this long
-ALIKE_FAILURES = 20  # this many tasks failed alike and none came through: the rest would too
+GONE_AFTER = timedelta(minutes=15)  # longer than a get can lag behind a create, and than any function call can live
+ALIKE_FAILURES = 20  # when this many fail alike and none succeeds, the rest would fail too
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """What ``decide`` looks at: the run with the news of its job noted, the event, the facts and the time."""
+    """The inputs of ``decide``: the run with the observed state of its job, the event, the facts and the time."""
 
     run: Run
     event: RunEvent
@@ -31,7 +31,7 @@ class Conditions:
 
     @cached_property
     def attempt(self) -> Attempt:
-        """The attempt at work; an open run always has one."""
+        """The current attempt; an open run always has one."""
         attempt = self.run.current
         if attempt is None:
             raise AssertionError(f"run {self.run.run_id} is {self.run.phase} and has no attempt")
@@ -39,25 +39,25 @@ class Conditions:
 
     @property
     def job(self) -> JobView | None:
-        """The attempt's job as it is now."""
+        """The job of the current attempt, as observed."""
         return self.facts.job
 
     # -- the job ---------------------------------------------------------------------------------
 
     @property
     def was_never_seen(self) -> bool:
-        """The job that should exist was never seen: its submit may have been lost."""
+        """The job that should exist has never been observed: its submit may have been lost."""
         return self.job is None and not self.attempt.uid
 
     @property
     def is_gone(self) -> bool:
-        """The job was there for so long that its absence means that somebody deleted it."""
+        """The job was first observed long enough ago that its absence means that somebody deleted it."""
         recorded = self.attempt.uid_recorded
         return self.job is None and recorded is not None and self.now - recorded > GONE_AFTER
 
     @property
     def is_unreadable(self) -> bool:
-        """The job was seen a short time ago and is not found now."""
+        """The job was observed recently and cannot be found now, which is probably a lagging read."""
         return self.job is None and bool(self.attempt.uid) and not self.is_gone
 
     @property
@@ -67,12 +67,12 @@ class Conditions:
 
     @property
     def is_live(self) -> bool:
-        """The job is there and not ended."""
+        """The job exists and has not ended."""
         return self.job is not None and not self.job.state.is_ended
 
     @property
     def is_being_cancelled(self) -> bool:
-        """The job is live, but on its way out."""
+        """The job is live, but is being cancelled or deleted."""
         leaving = (JobState.CANCELLATION_IN_PROGRESS, JobState.DELETION_IN_PROGRESS)
         return self.job is not None and self.job.state in leaving
 
@@ -86,12 +86,12 @@ class Conditions:
 
     @property
     def was_cancelled_by_someone(self) -> bool:
-        """Somebody cancelled the job behind our back."""
+        """The job was cancelled directly in Batch, not by a kick."""
         return self.job is not None and self.job.state is JobState.CANCELLED
 
     @property
     def is_stuck(self) -> bool:
-        """The job has waited for machines, or to be taken at all, longer than the experiment allows."""
+        """The job has waited in the queue, or for its submit to succeed, longer than ``max_wait``."""
         if self.job is not None and self.job.state.is_waiting:
             since = self.job.created
         elif self.was_never_seen:
@@ -102,7 +102,7 @@ class Conditions:
 
     @property
     def fails_alike(self) -> bool:
-        """Many tasks failed, every one of them in the same way that no other attempt would mend; none came through."""
+        """At least ``ALIKE_FAILURES`` tasks failed, all for one reason that no attempt can fix, and none succeeded."""
         if self.job is None or not self.is_live or len(self.facts.failures) != 1:
             return False
         counts, group = self.job.counts, self.facts.failures[0]
@@ -115,7 +115,7 @@ class Conditions:
 
     @property
     def missing(self) -> IndexSet:
-        """The results that are not there."""
+        """The indices whose results do not exist."""
         return self.run.missing if self.facts.missing is None else self.facts.missing
 
     @property
@@ -131,17 +131,17 @@ class Conditions:
 
     @cached_property
     def again(self) -> IndexSet:
-        """The missing results that another attempt of the runner may bring."""
+        """The missing indices that another attempt of the runner may produce."""
         return may_try_again(self.run, Stage.RUNNER, last_causes(self.run, self.missing))
 
     @property
     def stage_may_pass(self) -> bool:
-        """Another attempt of the one task of this stage may come through."""
+        """The single task of this stage may succeed in another attempt."""
         return bool(may_try_again(self.run, self.attempt.stage, self.attempt.causes))
 
     @property
     def is_enough(self) -> bool:
-        """What is there meets ``min_success``, over all and for each required location by itself."""
+        """The existing results meet ``min_success``, overall and for each required location by itself."""
         least = self.run.plan.min_success
         spans = [(0, self.run.tasks or 0), *self.run.locations.values()]
         return all(
@@ -152,26 +152,26 @@ class Conditions:
 
     @property
     def input_is_wrong(self) -> bool:
-        """The stage says that what the experiment asks for cannot be done."""
+        """The stage exited with the code for bad input."""
         return Cause.BAD_INPUT in self.attempt.causes
 
     # -- kicks -----------------------------------------------------------------------------------
 
     @property
     def kick_id(self) -> str:
-        """The id of the kick at hand, or of the one that was kept; empty when no person asked for anything."""
+        """The id of the event's kick, or of the pending retry; empty if there is neither."""
         if isinstance(self.event, Kick):
             return self.event.kick_id
         return self.run.pending.kick_id if self.run.pending else ""
 
     @property
     def is_known_kick(self) -> bool:
-        """The kick was taken up before."""
+        """The kick was carried out by an earlier delivery."""
         return isinstance(self.event, Kick) and self.run.knows(self.event.kick_id)
 
     @property
     def is_stale_kick(self) -> bool:
-        """The kick was sent before the last one was taken up: it was meant for what that one ended.
+        """The kick was sent before the last one was taken up, so it was meant for what that one ended.
 
         Attempts that began by themselves since then do not count: a person who cancels means the run.
         """
@@ -195,7 +195,7 @@ class Conditions:
 
     @property
     def may_publish(self) -> bool:
-        """The results are there, so that outputs can be made of them."""
+        """There are enough results to make outputs from."""
         attempt = self.run.current
         return attempt is not None and attempt.stage is Stage.OUTPUT and not self.facts.refused and self.is_enough
 
@@ -208,12 +208,12 @@ class Conditions:
 
     @property
     def retry(self) -> Retry | None:
-        """The retry to take up: the one asked for just now, else the one that was kept."""
+        """The retry to take up: that of the event, or else the pending one."""
         return self.asked_retry or self.run.pending
 
     @property
     def can_resume(self) -> bool:
-        """There is a retry to take up, and something for it to do."""
+        """There is a retry to take up, and it has something to do."""
         retry = self.retry
         if retry is None or self.run.current is None or self.run.phase is Phase.REJECTED:
             return False
@@ -222,5 +222,5 @@ class Conditions:
 
     @property
     def next_run(self) -> Run:
-        """The run with what is missing brought up to date."""
+        """The run with its missing indices as observed."""
         return replace(self.run, missing=self.missing)

@@ -106,7 +106,7 @@ def _seen(attempt: Attempt, job: JobView, causes: dict[Cause, IndexSet], now: da
 
 
 def _notifying(stored: Run | None, step: Transition, row: str, now: datetime) -> Decision:
-    """The decision, with the effects that notify people of news. The sweep watches the run until all effects are done."""
+    """The decision, with the effects that notify people of news. The sweep watches the run until they are done."""
     run, effects = step.run, step.effects
     if run.told != run.news:
         effects = (*effects, WriteReply(run.news), Publish(run.news))

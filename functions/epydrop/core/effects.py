@@ -1,4 +1,4 @@
-"""What is to be done after a decision was saved: values with stable ids, safe to perform twice."""
+"""Effects: what to do after a decision is saved. Values with stable ids, idempotent to perform."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import ClassVar
 
 
 @dataclass(frozen=True)
-class _Deed:
-    """Something to do, and what it is about: a job's id, or the news to tell."""
+class _Action:
+    """An action and its subject: a job id, or the notification to send."""
 
     about: str
 
@@ -16,30 +16,30 @@ class _Deed:
 
     @property
     def id(self) -> str:
-        """The same for the same deed, whoever performs it and however often."""
+        """Identifies the effect across repeated performances."""
         return f"{self.verb}:{self.about}"
 
 
-class SubmitJob(_Deed):
-    """Make sure that the job of this attempt exists."""
+class SubmitJob(_Action):
+    """Ensure that the job of this attempt exists."""
 
     verb = "submit"
 
 
-class CancelJob(_Deed):
-    """Make sure that this job ends soon."""
+class CancelJob(_Action):
+    """Ensure that this job ends soon."""
 
     verb = "cancel"
 
 
-class WriteReply(_Deed):
-    """Tell the person who dropped the file, beside that file."""
+class WriteReply(_Action):
+    """Write the reply beside the dropped file."""
 
     verb = "reply"
 
 
-class Publish(_Deed):
-    """Tell the programs that listen on the runs topic."""
+class Publish(_Action):
+    """Publish a notification on the runs topic."""
 
     verb = "publish"
 

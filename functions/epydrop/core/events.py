@@ -1,4 +1,4 @@
-"""What happened, in our own words. An event is only a hint; a kick is a command."""
+"""Events, independent of Google's formats. An event is only a hint that something changed; a kick is a command."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class KickDropped:
 
 @dataclass(frozen=True)
 class JobChanged:
-    """Batch says that a job of ours entered a state."""
+    """Batch reports that one of our jobs entered a state."""
 
     job: JobName
     state: JobState | None
@@ -46,21 +46,21 @@ class JobChanged:
 
 @dataclass(frozen=True)
 class CheckRequested:
-    """The sweep asks for one run to be looked at."""
+    """The sweep asks to check one run."""
 
     run_id: str
 
 
 @dataclass(frozen=True)
 class SweepRequested:
-    """The schedule asks for every open or unsettled run to be checked."""
+    """The schedule asks to check every open or unsettled run."""
 
     published: datetime | None = None
 
 
 @dataclass(frozen=True)
 class CancelRequested:
-    """A person wants the run to end."""
+    """A person cancels a run."""
 
     run_id: str
     kick_id: str
@@ -69,7 +69,7 @@ class CancelRequested:
 
 @dataclass(frozen=True)
 class RetryRequested:
-    """A person wants a failed or cancelled run to go on, or a run to be computed again from a stage."""
+    """A person resumes a failed or cancelled run, or recomputes a run from a stage."""
 
     run_id: str
     kick_id: str
@@ -80,7 +80,7 @@ class RetryRequested:
 
 @dataclass(frozen=True)
 class OutputRequested:
-    """A person wants the output stage once more, into a folder of its own; no ``config`` means the experiment's own."""
+    """A person requests another set of outputs; an empty ``config`` means the experiment's own configuration."""
 
     run_id: str
     kick_id: str
@@ -90,7 +90,7 @@ class OutputRequested:
 
 @dataclass(frozen=True)
 class StartRequested:
-    """A person wants an experiment that lies in the trigger bucket to run once more, as it is now."""
+    """A person runs a file in the trigger bucket again, with its current content."""
 
     bucket: str
     name: str
@@ -100,14 +100,14 @@ class StartRequested:
 
 @dataclass(frozen=True)
 class Ignored:
-    """The envelope is none of our business, and why."""
+    """An envelope that does not concern us, and the reason."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Refused(Ignored):
-    """A person's command that asks for nothing clear, and why; whoever sent it should hear of it."""
+    """A person's command that is invalid, and the reason, which its sender must learn."""
 
 
 Kick = CancelRequested | RetryRequested | OutputRequested

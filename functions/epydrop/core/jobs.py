@@ -1,4 +1,4 @@
-"""A job: what we ask of the job service, and what it shows us. Orders in, specification out: pure."""
+"""Jobs: the specification made from orders, and the state that the job service reports."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from epydrop.formats.orders import Orders, Resources
 MAX_TASK_RETRIES = 3
 
 SIGNING_KEY = "EPYDROP_SIGNING_KEY"
-GITHUB_PAT = "GITHUB_PAT"  # the builder alone clones
+GITHUB_PAT = "GITHUB_PAT"  # for the builder, which clones the repository
 
 
 class JobState(StrEnum):
@@ -80,23 +80,23 @@ class JobSpec:
     labels: dict[str, str]
     max_task_retries: int = MAX_TASK_RETRIES
     retried_exit_codes: tuple[int, ...] = RETRIED_BY_BATCH
-    secrets: tuple[str, ...] = ()  # variables whose values the job service knows, and the specification does not
+    secrets: tuple[str, ...] = ()  # variables whose values only the job service knows
 
 
 @dataclass(frozen=True)
 class TaskCounts:
-    """How many tasks of a job are in each state."""
+    """The number of tasks in each state."""
 
     pending: int = 0
     running: int = 0
     succeeded: int = 0
     failed: int = 0
-    never_ran: int = 0  # Batch's UNEXECUTED: the job ended before they began
+    never_ran: int = 0  # Batch's UNEXECUTED: the job ended before they started
 
 
 @dataclass(frozen=True)
 class JobView:
-    """A job as the job service shows it right now. ``uid`` is the service's own id for it."""
+    """A job as the job service reports it. ``uid`` is the id that the service gave it."""
 
     job_id: str
     uid: str
@@ -104,19 +104,19 @@ class JobView:
     created: datetime
     counts: TaskCounts = field(default_factory=TaskCounts)
     labels: dict[str, str] = field(default_factory=dict)
-    detail: str = ""  # the service's last words about the job, for people
+    detail: str = ""  # the service's last status message, for people
 
 
 @dataclass(frozen=True)
 class TaskEnd:
-    """How a task that did not succeed ended: its place in the job and the exit code of its last try, if it had one."""
+    """A task that did not succeed: its position in the job, and the exit code of its last try, if there was one."""
 
     position: int
     exit_code: int | None
 
 
 def job_spec(orders: Orders, run_url: str) -> JobSpec:
-    """The job that carries out these orders; the same orders always give the same job."""
+    """The job specification for these orders; deterministic."""
     labels = dict(orders.labels)
     labels["orders"] = orders_digest(orders)
     return JobSpec(
@@ -132,6 +132,6 @@ def job_spec(orders: Orders, run_url: str) -> JobSpec:
 
 
 def orders_digest(orders: Orders) -> str:
-    """A label that tells whether an existing job obeys these very orders."""
+    """A label value that identifies the orders of a job, so that an existing job can be checked against them."""
     text = json.dumps(asdict(orders), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""What is true right now, as far as a decision needs it. Values only; ``observe`` gathers them."""
+"""The observed facts that a decision needs. Values only; ``service.observe`` gathers them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from epydrop.errors import Problem
 from epydrop.formats.index_set import IndexSet
 from epydrop.formats.names import Stage
 
-MAX_RECORDS = 200  # error records of one attempt that are read
+MAX_RECORDS = 200  # error records read per attempt
 
 
 @dataclass(frozen=True)
 class Offer:
-    """What a dropped file asks for; ``problems`` are all the reasons to reject it."""
+    """The contents of a dropped file; ``problems`` are all the reasons to reject it."""
 
     exp_id: str
     run_url: str
@@ -26,7 +26,7 @@ class Offer:
 
 @dataclass(frozen=True)
 class ManifestSeen:
-    """What the builder's manifest says: how many tasks, and the index range of each location."""
+    """The builder's manifest: the number of tasks, and the half-open index range of each location."""
 
     tasks: int
     locations: dict[str, tuple[int, int]]
@@ -50,7 +50,7 @@ class Facts:
     causes: dict[Cause, IndexSet] = field(default_factory=dict)
     failures: tuple[FailureGroup, ...] = ()
     problems: tuple[Problem, ...] = ()
-    damage: str = ""  # what is wrong with a product that is there and cannot be read
-    refusal: str = ""  # why the job service refuses the job for good
+    damage: str = ""  # why an existing product cannot be read
+    refusal: str = ""  # why the job service refuses the job permanently
     offer: Offer | None = None
     performed: frozenset[str] = frozenset()

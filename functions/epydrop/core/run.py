@@ -1,4 +1,4 @@
-"""A run as it is stored: its phase, its attempts, and all that ``decide`` must remember between two events."""
+"""A run as it is stored: its phase, its attempts, and everything that ``decide`` needs from one event to the next."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KICKS_KEPT = 50
 
 @dataclass(frozen=True)
 class Plan:
-    """What the experiment file asks of the run: the part of it that decisions need. ``max_wait`` in seconds."""
+    """The part of the experiment that decisions need. ``max_wait`` in seconds."""
 
     stages: dict[Stage, Resources]
     max_parallelism: int = 100
@@ -28,19 +28,19 @@ class Plan:
     max_attempts: int = 3
     max_wait: float = 6 * 3600
     labels: dict[str, str] = field(default_factory=dict)
-    expected_tasks: int | None = None  # as far as the file tells, before the builder counts them
+    expected_tasks: int | None = None  # an estimate from the file, before the builder counts them
 
 
 @dataclass(frozen=True)
 class Dropped:
-    """The one generation of the one object that started the run."""
+    """The object generation that started the run."""
 
     bucket: str
     name: str
     generation: int
     created: datetime
-    md5: str = ""  # of its bytes, in base64 as Cloud Storage has it; tells whether a file was dropped before
-    kick_id: str = ""  # the kick that asked for the file to run once more
+    md5: str = ""  # base64, as in Cloud Storage; recognises a file that was dropped before
+    kick_id: str = ""  # the start kick, if one asked to run the file again
 
     @property
     def run_id(self) -> str:
@@ -50,7 +50,7 @@ class Dropped:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One Batch job of one stage: its orders, and what was seen of the job so far."""
+    """One Batch job of one stage: its orders, and the job as last observed."""
 
     orders: Orders
     begun: datetime
@@ -75,7 +75,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Changes:
-    """What a retry is to do differently; None leaves a thing as it is."""
+    """What a retry changes; None keeps the value."""
 
     memory_mib: int | None = None
     max_run_duration: int | None = None
@@ -84,7 +84,7 @@ class Changes:
 
     @property
     def for_later_stages(self) -> Changes:
-        """What of it holds beyond the stage that goes on: one image reads what the other wrote."""
+        """The changes that also apply to later stages: Spot, and the image, which reads what an earlier one wrote."""
         return Changes(spot=self.spot, image=self.image)
 
     def applied_to(self, resources: Resources) -> Resources:
@@ -106,7 +106,7 @@ class Retry:
 
 @dataclass(frozen=True)
 class FailureGroup:
-    """Failures that share one fingerprint, or one cause where the task left no record."""
+    """Failures with the same fingerprint or, for tasks that left no record, the same cause."""
 
     cause: Cause
     count: int
@@ -138,17 +138,18 @@ class Run:
     created: datetime
     updated: datetime
     attempts: tuple[Attempt, ...] = ()
-    kicked_after: int = 0  # how many attempts there were at the last kick: the budget counts from there
+    kicked_after: int = 0  # number of attempts at the last kick; max_attempts counts from there
     inputs: str = names.artifacts_folder(Stage.BUILDER, 1)
     results: str = names.artifacts_folder(Stage.RUNNER, 1)
     round: int = 1
     tasks: int | None = None
-    locations: dict[str, tuple[int, int]] = field(default_factory=dict)  # of the required ones only
+    # Half-open index ranges, of the required locations only: the document stays small with thousands of locations.
+    locations: dict[str, tuple[int, int]] = field(default_factory=dict)
     missing: IndexSet = field(default_factory=IndexSet)
     outputs: str = ""
-    output_config: dict[str, object] = field(default_factory=dict)  # of the set of outputs that was asked for last
-    published: str = ""  # the newest set of outputs that is whole
-    quality: str = ""  # what its checks came to: 'pass', 'warn' or 'fail'; empty where none were made
+    output_config: dict[str, object] = field(default_factory=dict)  # of the outputs requested last
+    published: str = ""  # folder of the newest complete outputs
+    quality: str = ""  # worst result of their checks: 'pass', 'warn' or 'fail'; empty without checks
     cause: Cause | None = None
     failures: tuple[FailureGroup, ...] = ()
     problems: tuple[str, ...] = ()
@@ -166,15 +167,15 @@ class Run:
 
     @property
     def is_partial(self) -> bool:
-        """Whether the outputs are made without some of the results."""
+        """Whether the outputs lack some results."""
         return self.phase in (Phase.OUTPUT, Phase.SUCCEEDED) and bool(self.missing)
 
     @property
     def news(self) -> str:
-        """What a person should have been told; compared with ``told``."""
+        """Identifies the newest notification that is due; ``told`` is the last one that was sent."""
         if self.phase.is_open:  # a person hears that a run was accepted and how it ended, not of each stage
             return "accepted"
-        refused = f"/{self.kicks[-1]}" if self.problems and self.kicks else ""  # a kick that asked for what cannot be
+        refused = f"/{self.kicks[-1]}" if self.problems and self.kicks else ""  # a refused kick is news of its own
         return f"{self.phase}/{len(self.attempts)}{refused}"
 
     def attempts_of(self, stage: Stage) -> tuple[Attempt, ...]:
@@ -182,17 +183,17 @@ class Run:
         return tuple(attempt for attempt in self.attempts if attempt.stage is stage)
 
     def knows(self, kick_id: str) -> bool:
-        """Whether this kick was taken up already."""
+        """Whether this kick was carried out already."""
         return kick_id in self.kicks
 
     def having_taken(self, kick_id: str) -> Run:
-        """The run with the kick among those it knows."""
+        """The run that remembers the kick; only the newest ``KICKS_KEPT`` are kept, to bound the document."""
         return replace(self, kicks=(*self.kicks, kick_id)[-KICKS_KEPT:])
 
 
 @dataclass(frozen=True)
 class HistoryEntry:
-    """One change of a run: what happened, what was seen, what followed, in words and in data."""
+    """One change of a run: the event, the observed facts, the decision and its reason."""
 
     FORMAT: ClassVar[int] = 1
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}

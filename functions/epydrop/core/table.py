@@ -1,4 +1,4 @@
-"""The table: (phase, what the facts show) -> (phase, effects). Data; the README's diagram is printed from it.
+"""The decision table: (phase, condition) -> transition. The diagram in docs/architecture.md is printed from it.
 
 The first row of a phase whose condition holds is taken. Entering a phase implies its effects.
 """
@@ -31,7 +31,7 @@ class Row:
 
     @property
     def arrows(self) -> tuple[tuple[Phase, Phase], ...]:
-        """From which phase to which the row may lead."""
+        """The pairs of phases that the row may connect."""
         return tuple((phase, to) for phase in self.phases for to in self.to)
 
 

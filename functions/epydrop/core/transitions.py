@@ -1,4 +1,4 @@
-"""What each row of the table does: the run as it is to be, the effects, and the reason in one sentence. Pure."""
+"""The transitions that the rows of the table make: the next run, its effects, and the reason in one sentence."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from epydrop.machine_types import fitted
 
 @dataclass(frozen=True)
 class Transition:
-    """What a row makes of a run: the run as it is to be, what to do, and why in one sentence."""
+    """The next run, the effects to perform, and the reason in one sentence."""
 
     run: Run
     reason: str
@@ -33,7 +33,7 @@ def stay(reason: str) -> Callable[[Conditions], Transition]:
 
 
 def begin(run: Run, attempt: Attempt, reason: str) -> Transition:
-    """The run goes to the attempt's stage, and the attempt's job is submitted."""
+    """Enter the attempt's stage and submit its job."""
     begun = replace(
         run,
         phase=Phase(attempt.stage),
@@ -47,14 +47,14 @@ def begin(run: Run, attempt: Attempt, reason: str) -> Transition:
 
 
 def end(it: Conditions, phase: Phase, reason: str, *, cause: Cause | None = None) -> Transition:
-    """The run ends; a job of it that may be alive is cancelled."""
+    """End the run; cancel its job unless that has ended."""
     ended = replace(it.next_run, phase=phase, cause=cause, failures=it.facts.failures)
     effects = () if it.has_ended else (CancelJob(it.attempt.job_id),)
     return Transition(ended, reason, effects)
 
 
 def start_runner(it: Conditions, *, kick_id: str = "") -> Transition:
-    """The builder's manifest says how many tasks there are; all of them begin."""
+    """Start all tasks of the builder's manifest."""
     manifest = it.facts.manifest
     if manifest is None:
         raise AssertionError("a row began the runner without a manifest")
@@ -69,14 +69,15 @@ def start_runner(it: Conditions, *, kick_id: str = "") -> Transition:
 
 
 def reject(it: Conditions) -> Transition:
-    """The builder found the input wrong: the run ends with the problems it named."""
+    """Reject the experiment with the problems that the builder reported."""
     problems = tuple(str(problem) for problem in it.facts.problems) or tuple(str(group) for group in it.facts.failures)
     step = end(it, Phase.REJECTED, "the experiment asks for something that cannot be done", cause=Cause.BAD_INPUT)
-    return replace(step, run=replace(step.run, problems=problems, failures=()))  # the problems say it all
+    # The problems came in an error record, which would repeat them as a failure.
+    return replace(step, run=replace(step.run, problems=problems, failures=()))
 
 
 def reject_unplanned_location(it: Conditions) -> Transition:
-    """A location that the experiment requires would be missing from every forecast: nothing is spent."""
+    """Reject an experiment that makes no task for a location it requires, before the runner costs anything."""
     made = it.facts.manifest.locations if it.facts.manifest else {}
     absent = ", ".join(name for name in it.run.plan.required if name not in made)
     step = end(it, Phase.REJECTED, f"no task was made for the required {absent}", cause=Cause.BAD_INPUT)
@@ -85,13 +86,13 @@ def reject_unplanned_location(it: Conditions) -> Transition:
 
 
 def start_output(it: Conditions) -> Transition:
-    """All results are there."""
+    """Start the output stage with every result."""
     run = it.next_run
     return begin(run, next_attempt(run, Stage.OUTPUT, it.now), f"all {run.tasks} results are there")
 
 
 def start_partial_output(it: Conditions) -> Transition:
-    """Enough results are there; the output stage is told which ones to do without."""
+    """Start the output stage without the missing results, which its orders list."""
     run = it.next_run
     reason = f"{len(run.missing)} of {run.tasks} results are missing, which min_success allows"
     step = begin(run, next_attempt(run, Stage.OUTPUT, it.now), reason)
@@ -99,13 +100,13 @@ def start_partial_output(it: Conditions) -> Transition:
 
 
 def rerun_missing(it: Conditions) -> Transition:
-    """Only the tasks that may still come through begin again."""
+    """Run only those missing tasks again that may succeed."""
     attempt = next_attempt(it.next_run, Stage.RUNNER, it.now, indices=it.again)
     return begin(it.next_run, attempt, f"{len(it.again)} of {len(it.missing)} missing results may still come")
 
 
 def rerun_refused(it: Conditions) -> Transition:
-    """The results that the output stage refused are made again, in the place of the bad ones."""
+    """Run the tasks again whose results the output stage refused, overwriting those results."""
     refused = it.facts.refused or IndexSet()
     run = replace(it.run, missing=it.run.missing | refused)
     attempt = next_attempt(run, Stage.RUNNER, it.now, indices=refused, overwrite=True)
@@ -113,14 +114,14 @@ def rerun_refused(it: Conditions) -> Transition:
 
 
 def again(it: Conditions) -> Transition:
-    """The one task of the stage begins again."""
+    """Run the single task of the stage again."""
     causes = " and ".join(sorted(it.attempt.causes))
     attempt = next_attempt(it.run, it.attempt.stage, it.now)
     return begin(it.run, attempt, f"the {it.attempt.stage} was lost ({causes}), which may pass")
 
 
 def succeed(it: Conditions) -> Transition:
-    """The outputs are whole."""
+    """End the run with complete outputs."""
     gaps = f" without {len(it.run.missing)} of {it.run.tasks} results" if it.run.missing else ""
     step = end(it, Phase.SUCCEEDED, f"the outputs are complete{gaps}")
     run = replace(step.run, failures=it.run.failures, published=it.run.outputs, quality=it.facts.quality)
@@ -128,7 +129,7 @@ def succeed(it: Conditions) -> Transition:
 
 
 def fail(it: Conditions) -> Transition:
-    """The run ends with the digest of causes."""
+    """End the run with the digest of its failures."""
     groups = "; ".join(str(group) for group in it.facts.failures)
     detail = (
         groups or (it.job.detail if it.job else "") or ", ".join(sorted(it.attempt.causes)) or "no cause was recorded"
@@ -141,7 +142,7 @@ def fail(it: Conditions) -> Transition:
 
 
 def fail_alike(it: Conditions) -> Transition:
-    """The tasks still to come would fail too: they are not paid for."""
+    """Stop early: the remaining tasks would fail for the same reason, and cost money."""
     return end(
         it,
         Phase.FAILED,
@@ -151,51 +152,51 @@ def fail_alike(it: Conditions) -> Transition:
 
 
 def fail_stuck(it: Conditions) -> Transition:
-    """Nobody gives the job a machine, or nobody takes it."""
+    """End a run whose job got no machine, or could not be submitted, within ``max_wait``."""
     what = "waited for machines" if it.job else "could not be submitted"
     reason = f"the {it.attempt.stage} {what} for longer than {it.run.plan.max_wait / 3600:g} h (max_wait)"
     return end(it, Phase.FAILED, reason, cause=Cause.STUCK)
 
 
 def fail_deleted(it: Conditions) -> Transition:
-    """The job and what it would have told are gone."""
+    """End a run whose job was deleted: nothing more can be learned about it."""
     return end(it, Phase.FAILED, f"somebody deleted the job {it.attempt.job_id}", cause=Cause.DELETED)
 
 
 def fail_damaged(it: Conditions) -> Transition:
-    """What the stage left cannot be read, today or tomorrow; computing the stage again makes it anew."""
+    """End a run whose product is unreadable; a retry from that stage replaces it."""
     stage = it.attempt.stage
     reason = f"what the {stage} left is damaged: {it.facts.damage}; a retry from the {stage} makes it anew"
     return end(it, Phase.FAILED, reason, cause=Cause.CODE)
 
 
 def fail_refused_job(it: Conditions) -> Transition:
-    """The job service will never take this job."""
+    """End a run whose job the service refuses permanently."""
     return end(it, Phase.FAILED, f"the job {it.attempt.job_id} was refused: {it.facts.refusal}", cause=Cause.WIRING)
 
 
 def cancel(it: Conditions) -> Transition:
-    """A person ends the run."""
+    """Cancel the run for a kick."""
     return end(it, Phase.CANCELLED, "cancelled by a kick")
 
 
 def follow_cancel(it: Conditions) -> Transition:
-    """A person ended the run through its job."""
+    """Cancel the run because somebody cancelled its job."""
     return end(it, Phase.CANCELLED, f"somebody cancelled the job {it.attempt.job_id}")
 
 
 def drop_pending(it: Conditions) -> Transition:
-    """A cancel reaches a run that only waits to go on."""
+    """Drop the pending retry for a cancel."""
     return Transition(replace(it.run, pending=None), "the retry that was waiting is called off")
 
 
 def submit_again(it: Conditions) -> Transition:
-    """Submitting twice is submitting once."""
+    """Submit the job again; under the same id, submitting twice is harmless."""
     return Transition(it.run, "the job that should exist was never seen", (SubmitJob(it.attempt.job_id),))
 
 
 def note(it: Conditions) -> Transition:
-    """The news of the job, and nothing else."""
+    """Record the job's progress."""
     job = it.job
     if job is None:
         return Transition(it.run, "unchanged, because nothing is known of the job", is_unchanged=True, is_progress=True)
@@ -205,26 +206,26 @@ def note(it: Conditions) -> Transition:
 
 
 def cancel_leftover(it: Conditions) -> Transition:
-    """A submit came late, or a cancel was lost."""
+    """Cancel a job that is live although its run has ended: a late submit, or a lost cancel."""
     return Transition(it.run, f"the run is {it.run.phase}, but its job is live", (CancelJob(it.attempt.job_id),))
 
 
 def keep_retry(it: Conditions) -> Transition:
-    """Two jobs must not write the same results."""
+    """Keep the retry until the old job has ended: two jobs must not write the same results."""
     kept = replace(it.run, pending=it.asked_retry)
     effects = (CancelJob(it.attempt.job_id),) if it.is_live else ()
     return Transition(kept, "the retry begins when the old job has ended", effects)
 
 
 def output_again(it: Conditions) -> Transition:
-    """Another folder of outputs beside the ones there are."""
+    """Run the output stage again, into a new outputs folder."""
     run = replace(it.run, kicked_after=len(it.run.attempts), output_config=it.output_config, problems=())
     attempt = next_attempt(run, Stage.OUTPUT, it.now, kick_id=it.kick_id)
     return begin(run, attempt, "another set of outputs was asked for")
 
 
 def refuse_output(it: Conditions) -> Transition:
-    """What was asked for cannot be made; the person is told, and what is there stays."""
+    """Refuse an invalid output configuration; the existing outputs stay."""
     problems = tuple(str(problem) for problem in it.facts.problems)
     return Transition(
         replace(it.run, problems=problems), f"the other outputs that were asked for have {len(problems)} problem(s)"
@@ -232,11 +233,11 @@ def refuse_output(it: Conditions) -> Transition:
 
 
 def resume(it: Conditions) -> Transition:
-    """Back to the stage that failed, or to the one asked for, with the changes asked for and a fresh budget."""
+    """Resume at the failed or requested stage, with the requested changes and all attempts available again."""
     retry = retry_of(it)
     stage = stage_to_resume(it, retry)
     run = replace(it.next_run, kicked_after=len(it.run.attempts), problems=())
-    if it.run.phase is Phase.SUCCEEDED:  # what a person asked for beside the experiment's own outputs was made
+    if it.run.phase is Phase.SUCCEEDED:  # the extra outputs that a person asked for are done
         run = replace(run, output_config={})
     run = changed(run, stage, retry.changes)
     afresh = retry.scope in (Stage.BUILDER, Stage.RUNNER)
@@ -251,14 +252,14 @@ def resume(it: Conditions) -> Transition:
 
 
 def retry_of(it: Conditions) -> Retry:
-    """The retry that a row takes up."""
+    """The retry to take up; the row's condition guarantees one."""
     if it.retry is None:
         raise AssertionError("a row resumed a run that nobody retries")
     return it.retry
 
 
 def changed(run: Run, stage: Stage, changes: Changes) -> Run:
-    """The run with other resources for the stage, and what holds for all stages for those after it."""
+    """The run with the changes applied to the stage, and those that hold for later stages to them."""
     stages = dict(run.plan.stages)
     order = list(Stage)
     for each in order[order.index(stage) :]:
@@ -268,7 +269,7 @@ def changed(run: Run, stage: Stage, changes: Changes) -> Run:
 
 
 def stage_to_resume(it: Conditions, retry: Retry) -> Stage:
-    """The stage asked for, or the one that failed; never the output stage while too many results are missing."""
+    """The requested or failed stage, but never the output stage while too many results are missing."""
     if it.run.tasks is None:
         return Stage.BUILDER
     if retry.scope in (Stage.BUILDER, Stage.RUNNER):
@@ -281,7 +282,7 @@ def stage_to_resume(it: Conditions, retry: Retry) -> Stage:
 
 
 def new_round(run: Run, stage: Stage) -> Run:
-    """Fresh folders for what is computed again, so that old and new results can never mix."""
+    """The run with new artifact folders from the stage on, so that old and new results never mix."""
     number = run.round + 1
     fresh = replace(run, round=number, results=artifacts_folder(Stage.RUNNER, number), published="", quality="")
     if stage is Stage.BUILDER:
@@ -292,11 +293,11 @@ def new_round(run: Run, stage: Stage) -> Run:
 
 
 def take_up_manifest(it: Conditions) -> Transition:
-    """A retried builder that had finished after all."""
+    """Start the runner for a retry of a builder whose manifest exists after all."""
     run = changed(it.run, Stage.RUNNER, retry_of(it).changes)
     return start_runner(replace(it, run=replace(run, kicked_after=len(run.attempts))), kick_id=it.kick_id)
 
 
 def settle(it: Conditions) -> Transition:
-    """The sweep may forget the run."""
+    """Mark the run settled, so that the sweep no longer checks it."""
     return Transition(replace(it.run, unsettled=False), "all is done and told, and no job is left")

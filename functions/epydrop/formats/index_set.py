@@ -25,7 +25,7 @@ class IndexSet:
 
     @classmethod
     def of(cls, indices: Iterable[int]) -> IndexSet:
-        """The set of these indices, in whatever order and however often they come."""
+        """The set of these indices, in any order and with duplicates."""
         spans: list[tuple[int, int]] = []
         for index in sorted(set(indices)):
             if spans and spans[-1][1] == index:
@@ -77,7 +77,7 @@ class IndexSet:
         return self._combined(other, lambda here, there: here and not there)
 
     def _combined(self, other: IndexSet, keeps: Callable[[bool, bool], bool]) -> IndexSet:
-        """What ``keeps`` keeps, told of each place whether it is in this set and in the other; empty places it drops.
+        """Set operation given by ``keeps(in_self, in_other)``, which must be false for (False, False).
 
         The work grows with the number of spans, not with that of indices.
         """
@@ -111,17 +111,17 @@ class IndexSet:
         return self._positions[span] + index - self.spans[span][0]
 
     def _span_at(self, index: int) -> int:
-        """Which span begins at or last before this index; -1 for none."""
+        """The position of the last span that starts at or before this index; -1 if there is none."""
         return bisect_right(self.spans, index, key=itemgetter(0)) - 1
 
     @cached_property
     def _positions(self) -> tuple[int, ...]:
-        """How many indices come before each span, and in all."""
+        """The number of indices before each span, and the total."""
         return tuple(accumulate((stop - start for start, stop in self.spans), initial=0))
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: object, _handler: object) -> object:
-        """Stored as its text."""
+        """Stored as text."""
         from pydantic_core import core_schema  # noqa: PLC0415 - only for reading and writing documents
 
         return core_schema.no_info_plain_validator_function(

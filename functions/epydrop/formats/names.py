@@ -1,4 +1,4 @@
-"""Every name that more than one part relies on: each format beside its parser, and nothing else.
+"""Names that several programs share: each format beside its parser.
 
 Run ids, job ids, object names under a run, labels. Nothing here reads a clock or touches a store.
 """
@@ -25,7 +25,7 @@ REPOSITORY_ARCHIVE = "snapshot/repo.tar.zst"
 LATEST_OUTPUTS = "outputs/latest.json"
 REPORT = "report.html"  # in each set of outputs
 RUN_METADATA = "run_metadata.json"
-OUTPUT_CONFIG = "output_config.yaml"  # within a set of outputs that was asked for beside the experiment's own
+OUTPUT_CONFIG = "output_config.yaml"  # in a set of outputs that a kick requested
 QUALITY = "quality.json"  # within a set of outputs
 ERRORS = "errors/"
 TELEMETRY = "telemetry/"
@@ -64,12 +64,12 @@ def is_run_id(text: str) -> bool:
 
 
 def is_object_name(text: str) -> bool:
-    """Whether the name is one that our stores take: no part of it is empty, '.' or '..'."""
+    """Whether our stores accept the name: no part of it is empty, '.' or '..'."""
     return "\0" not in text and not any(part in ("", ".", "..") for part in text.split("/"))
 
 
 def is_dropped_name(text: str) -> bool:
-    """Whether a person may drop an object of this name: the names of its replies must be names too."""
+    """Whether a dropped object may have this name, considering that its replies get longer names."""
     try:
         size = len(text.encode())
     except UnicodeEncodeError:
@@ -91,7 +91,7 @@ def is_exp_id(text: str) -> bool:
 
 
 def is_image_digest(text: str) -> bool:
-    """Whether the text names an image by its content: a tag could mean another image tomorrow."""
+    """Whether the text is an image digest. A tag is not enough, because it can be moved to another image."""
     return _IMAGE.fullmatch(text) is not None
 
 
@@ -105,7 +105,7 @@ def run_folder(prefix: str, exp_id: str, run_id: str) -> str:
 
 @dataclass(frozen=True)
 class JobName:
-    """What a job id says: which attempt of which stage of which run."""
+    """The parts of a job id: stage, run and attempt."""
 
     stage: Stage
     run_id: str
@@ -140,7 +140,7 @@ def artifacts_folder(stage: Stage, round_: int) -> str:
 
 
 def dropped_name(object_name: str) -> str:
-    """Where the run keeps the file exactly as it was dropped."""
+    """The copy of the dropped file, byte for byte."""
     return DROPPED + object_name.rsplit("/", 1)[-1]
 
 
@@ -155,7 +155,7 @@ def manifest_name(folder: str) -> str:
 
 
 def tasks_name(folder: str) -> str:
-    """What each task is: one JSON object a line, compressed with zstd."""
+    """The task list: one JSON object per line, compressed with zstd."""
     return f"{folder}tasks.jsonl.zst"
 
 
@@ -208,7 +208,7 @@ def telemetry_folder(stage: Stage, attempt: int) -> str:
 
 
 def refused_name(attempt: int) -> str:
-    """The list of results that an attempt of the output stage refused."""
+    """The results that an attempt of the output stage refused."""
     return f"{errors_folder(Stage.OUTPUT, attempt)}refused.json"
 
 
@@ -219,7 +219,7 @@ def outputs_folder(moment: datetime, suffix: str = "") -> str:
 
 
 def complete_name(outputs: str) -> str:
-    """The last object of a set of outputs: its presence says that the set is whole."""
+    """The last object of a set of outputs: its presence means that the set is complete."""
     return f"{outputs}complete.json"
 
 

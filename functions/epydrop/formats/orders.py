@@ -1,4 +1,4 @@
-"""The orders of an attempt: all that one Batch job is to do, in one small object that it and every submit of it obeys.
+"""The orders of an attempt: what one Batch job does, in one small object that every submit and the stage itself obey.
 
 Written create-only before the attempt is saved. A stage is told only where its run is and its attempt's
 number; the rest it reads here and in the resolved experiment.
@@ -15,7 +15,7 @@ from epydrop.formats.names import Stage
 
 @dataclass(frozen=True)
 class Resources:
-    """What one task gets. Thousandths of a vCPU, MiB, seconds per try."""
+    """The resources of one task: thousandths of a vCPU, MiB, and seconds per try."""
 
     cpu_milli: int
     memory_mib: int
@@ -29,7 +29,7 @@ class Resources:
 
 @dataclass(frozen=True)
 class Orders:
-    """What one attempt of one stage is to do.
+    """What one attempt of one stage does.
 
     ``indices`` are the run's task indices, in the order of the job's own; builder and output have only 0.
     ``inputs`` and ``results`` are the folders that the builder and the runner write to.
@@ -55,5 +55,5 @@ class Orders:
     causes: dict[str, IndexSet] = field(default_factory=dict)
     overwrite: bool = False
     labels: dict[str, str] = field(default_factory=dict)
-    kick_id: str = ""  # the kick that asked for this attempt; empty when no person did
+    kick_id: str = ""  # the kick that requested this attempt; empty for an automatic one
     format: int = 1

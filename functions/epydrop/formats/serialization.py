@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class UnknownFormat(EpydropError):
-    """The document cannot be read by this version: it is newer, or not what it should be."""
+    """A document that this version cannot read: it is newer, or not of the expected kind."""
 
 
 _adapters: dict[Any, Any] = {}
@@ -30,7 +30,7 @@ def _adapter(kind: Any) -> Any:
 
 
 def prepare(*kinds: type) -> None:
-    """Builds now what reads and writes these kinds: a process that is to be forked does it once for all its tasks."""
+    """Build the schemas of these kinds now, so that a process that forks does it once for all its tasks."""
     for kind in kinds:
         _adapter(kind)
 

@@ -1,4 +1,4 @@
-"""What the stages leave for the others to read: the manifest, error records, refusals, the completion mark.
+"""Records that stages write for other programs: manifest, errors, telemetry, refusals, completion.
 
 Written by the stages, read by the functions; each is one small JSON object with a format version.
 """
@@ -21,7 +21,7 @@ _MAX_TRACEBACK = 20_000  # characters; enough for any real one, and a digest of 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What the builder made: written last, so that its presence says that everything else is there.
+    """What the builder made. Written last, so that its presence means that everything else exists.
 
     ``locations`` maps each location to the half-open range of its task indices.
     """
@@ -32,14 +32,14 @@ class Manifest:
     run_id: str
     tasks: int
     locations: dict[str, tuple[int, int]]
-    digests: dict[str, str] = field(default_factory=dict)  # object name -> sha256 of what lies there
-    versions: dict[str, str] = field(default_factory=dict)  # python, epydrop, the suite and what it computes with
+    digests: dict[str, str] = field(default_factory=dict)  # object name -> sha256 of its content
+    versions: dict[str, str] = field(default_factory=dict)  # of python, epydrop, and the suite's packages
     format: int = 1
 
 
 @dataclass(frozen=True)
 class PinnedCommit:
-    """The commit that ``ref`` of the forecast repository meant when the run's first builder looked."""
+    """The commit that ``ref`` of the forecast repository pointed to when the run's first builder resolved it."""
 
     FORMAT: ClassVar[int] = 1
     __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
@@ -105,7 +105,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Telemetry:
-    """What one try of one task used: seconds, MiB and bytes."""
+    """Resource usage of one try of one task: seconds, MiB and bytes."""
 
     FORMAT: ClassVar[int] = 1
     __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
@@ -123,7 +123,7 @@ class Telemetry:
     bytes_out: int
     host: str = ""
     exit_code: int = 0
-    skipped: bool = False  # a valid result was there already
+    skipped: bool = False  # a valid result existed already
     format: int = 1
 
 
@@ -143,7 +143,7 @@ class Complete:
 
 
 def fingerprint_of(error: BaseException) -> str:
-    """Twelve hex digits that are the same for the same mistake.
+    """Twelve hex digits that group failures with the same cause.
 
     Made of the type, the functions on the way to it and the message without its numbers, so that
     neither a task's own values nor a shifted line split one cause into many.
@@ -154,7 +154,7 @@ def fingerprint_of(error: BaseException) -> str:
 
 
 def traceback_of(error: BaseException) -> str:
-    """The traceback as Python prints it; the middle is cut out of a very long one."""
+    """The traceback as Python prints it; a very long one loses its middle."""
     text = "".join(tracebacks.format_exception(error))
     if len(text) <= _MAX_TRACEBACK:
         return text

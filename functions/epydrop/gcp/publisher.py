@@ -22,7 +22,7 @@ class PubSubPublisher:
         self._topics = topics
 
     def publish(self, topic: str, message: dict[str, Any]) -> None:
-        """Sends a message to the topic 'kicks' or 'runs'. Raises RetryableError if that failed, ValueError for another."""
+        """Publish on the topic 'kicks' or 'runs'. Raises RetryableError on failure, ValueError for another topic."""
         name = self._topics.get(topic)
         if name is None:
             raise ValueError(f"there is no topic {topic!r}; expected {' or '.join(map(repr, self._topics))}")

@@ -1,4 +1,4 @@
-"""From a dropped file to an offer: what it asks for, or every reason to reject it.
+"""Admission of a dropped file: its contents as an offer, or every reason to reject it.
 
 Reads the exact generation that was dropped; of a bundle only its list of members and its experiment file.
 """
@@ -26,14 +26,14 @@ from epydrop.stores.port import ObjectStore
 
 @dataclass(frozen=True)
 class Reading:
-    """The offer, and the resolved experiment as the run keeps it; empty when the file was invalid."""
+    """The offer, and the resolved experiment as the run keeps it; empty if the file is invalid."""
 
     offer: Offer
     dropped: Dropped
     resolved: bytes = b""
 
     def keep(self, trigger: ObjectStore, store: ObjectStore) -> None:
-        """Puts the file as dropped and the resolved experiment into the run's folder."""
+        """Copy the dropped file and write the resolved experiment into the run's folder."""
         dropped = self.dropped
         trigger.copy(dropped.name, store, names.dropped_name(dropped.name), generation=dropped.generation)
         if self.resolved:
@@ -41,7 +41,7 @@ class Reading:
 
 
 def read_offer(event: FileDropped, trigger: ObjectStore, settings: Settings) -> Reading | None:
-    """What the dropped file asks for, or None when that generation of it is gone."""
+    """The offer of the dropped generation, or None if that generation is gone."""
     dropped = event.dropped
     run_id = dropped.run_id
 
@@ -62,7 +62,7 @@ def read_offer(event: FileDropped, trigger: ObjectStore, settings: Settings) -> 
 def _accepted(
     event: FileDropped, read: Callable[[int, int], bytes], run_id: str, default_exp_id: str, settings: Settings
 ) -> Reading:
-    """The reading of a valid file. Raises BadInput with every problem of an invalid one."""
+    """The reading of a valid file. Raises BadInput with every problem."""
     experiment = _experiment(event, read, default_exp_id)
     if experiment.seed is None:
         experiment = experiment.model_copy(update={"seed": seed_of(run_id)})
@@ -83,7 +83,7 @@ def _experiment(event: FileDropped, read: Callable[[int, int], bytes], default_e
 
 
 def _plan(experiment: Experiment, settings: Settings) -> Plan:
-    """The part of the experiment that decisions need, with the deployed image where none is named."""
+    """The part of the experiment that decisions need; without an image of its own, it gets the deployed one."""
     section = experiment.run
     sized = {stage: section.resources(stage) for stage in Stage}
     # By name, so that a new key of the section that Plan has too needs no edit here.
@@ -97,5 +97,5 @@ def _plan(experiment: Experiment, settings: Settings) -> Plan:
 
 
 def seed_of(run_id: str) -> int:
-    """The seed of a run whose experiment gives none: 63 bits of the run id's digest."""
+    """The seed for an experiment without one: 63 bits of the SHA-256 of the run id."""
     return int.from_bytes(hashlib.sha256(run_id.encode()).digest()[:8], "big") >> 1

@@ -1,4 +1,4 @@
-"""Why tasks failed: the records that they left, grouped by what they have in common.
+"""A digest of failures: error records grouped by fingerprint.
 
 At most 200 records are read; for tasks that left none, the cause stands in.
 """
@@ -26,7 +26,7 @@ MAX_GROUPS = 20
 def failures_so_far(
     run: Run, attempt: Attempt, causes: dict[Cause, IndexSet], missing: IndexSet, objects: ObjectStore
 ) -> tuple[FailureGroup, ...]:
-    """The missing results grouped by why they are missing, from this attempt back to the first of the round."""
+    """The missing results grouped by the reason, over all attempts of this round, newest first."""
     records: list[ErrorRecord] = []
     known = dict(causes)
     rest = missing
@@ -42,7 +42,7 @@ def failures_so_far(
 
 
 def records_of(attempt: Attempt, objects: ObjectStore, limit: int = MAX_RECORDS) -> Iterator[ErrorRecord]:
-    """Of each index that left error records, the one of its last try; at most ``limit`` of them."""
+    """The error record of the last try of each failed index; at most ``limit`` records are read."""
     folder = names.errors_folder(attempt.stage, attempt.orders.attempt)
     last = _last_of_each_index(info.name for info in objects.list(folder))
     for name in islice(last, max(0, limit)):
@@ -63,7 +63,7 @@ def _last_of_each_index(ordered_names: Iterator[str]) -> Iterator[str]:
 
 
 def _record(name: str, attempt: Attempt, objects: ObjectStore) -> ErrorRecord:
-    """The record, or one that says why the record cannot be read: the others still tell the cause."""
+    """The record, or a substitute that says why it cannot be read, so that one bad record hides no others."""
     try:
         return from_json(ErrorRecord, objects.read(name), name)
     except UnknownFormat as error:
@@ -86,7 +86,7 @@ def _record(name: str, attempt: Attempt, objects: ObjectStore) -> ErrorRecord:
 def grouped(
     records: Iterator[ErrorRecord] | list[ErrorRecord], causes: dict[Cause, IndexSet], wanted: IndexSet
 ) -> tuple[FailureGroup, ...]:
-    """The failures of the wanted indices: by fingerprint where a record was left, else by cause; largest first."""
+    """The failures of these indices, grouped by fingerprint or, without a record, by cause; largest group first."""
     samples: dict[str, ErrorRecord] = {}
     counts: Counter[str] = Counter()
     recorded = []

@@ -1,4 +1,4 @@
-"""What is kept of each change of a run: small, however many tasks there are. Pure."""
+"""History entries: what is kept of each change of a run, bounded however many tasks there are."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from epydrop.core.run import HistoryEntry
 from epydrop.formats.index_set import IndexSet
 from epydrop.formats.serialization import to_document
 
-SPANS = 20  # index spans kept of a fact
+SPANS = 20  # index spans kept per fact
 
 
 def history_entry(decision: Decision, event: RunEvent, facts: Facts) -> HistoryEntry:
-    """The entry of a decision that changed the run."""
+    """The history entry for a decision that changed the run."""
     return HistoryEntry(
         serial=decision.run.serial,
         at=decision.run.updated,
@@ -29,7 +29,7 @@ def history_entry(decision: Decision, event: RunEvent, facts: Facts) -> HistoryE
 
 
 def _bounded(facts: Facts) -> dict[str, object]:
-    """The facts, small enough for a document however many tasks there are: without the offer, long sets cut short."""
+    """The facts, bounded in size: without the offer, and with long index sets cut short."""
     slim = replace(
         facts,
         offer=None,

@@ -1,4 +1,4 @@
-"""Commands of people at the door: a kick file is read and answered, a file to start again is found.
+"""Kick files: read, and answered; and the file that a start kick names.
 
 What a command does to a run is decided like everything else; nothing here knows how.
 """
@@ -16,11 +16,11 @@ from epydrop.service.replies import KickOutcome, kick_reply_json, kick_reply_mar
 from epydrop.service.world import World
 from epydrop.stores.port import ObjectStore
 
-MAX_BYTES = 100_000  # of a kick file; an output configuration may have 64 KiB
+MAX_BYTES = 100_000  # of a kick file, which may hold an output configuration of 64 KiB
 
 
 def read_kick(event: KickDropped, trigger: ObjectStore) -> Command | Refused | None:
-    """What the dropped file asks for, or None when that generation of it is gone."""
+    """The command in the dropped file, or None if that generation is gone."""
     dropped = event.dropped
     if event.size > MAX_BYTES:
         return Refused(f"the kick has {event.size} bytes, at most {MAX_BYTES} are read")
@@ -32,14 +32,14 @@ def read_kick(event: KickDropped, trigger: ObjectStore) -> Command | Refused | N
 
 
 def answer_kick(dropped: Dropped, outcome: KickOutcome, trigger: ObjectStore) -> None:
-    """Both forms of the reply to a kick file; the first answer stands, for a second delivery changes nothing."""
+    """Write both forms of the reply to a kick file, once: a second delivery changes nothing, and must not say so."""
     for suffix, reply in (("json", kick_reply_json(outcome)), ("md", kick_reply_markdown(outcome))):
         with suppress(PreconditionFailed):
             trigger.write(names.kick_reply_name(dropped.name, dropped.generation, suffix), reply, if_generation=0)
 
 
 def file_to_start(event: StartRequested, world: World) -> FileDropped | Refused:
-    """The file that is to run once more, as if it were dropped now.
+    """The named file, as if it were dropped now.
 
     However often the kick is delivered, it starts one run: content that came after the kick is not meant by it.
     """

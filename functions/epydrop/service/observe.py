@@ -1,4 +1,4 @@
-"""Gathers the facts: the job first, its product after, and nothing that no decision could need.
+"""Observe the facts: the job first, then its product, and only what a decision can use.
 
 Cost: one read of the job for each event. Only when an attempt has ended are its failed tasks paged, the
 results listed, and at most 200 error records read.
@@ -29,7 +29,7 @@ R = TypeVar("R", Manifest, Complete, Refusal)
 
 
 def observe(run: Run, event: RunEvent, jobs: JobService, objects: ObjectStore) -> Facts:
-    """The facts about the run's current attempt; ``objects`` is the store of the run's folder."""
+    """The facts about the current attempt; ``objects`` is the store of the run's folder."""
     attempt = run.current
     if attempt is None:
         return Facts()
@@ -55,11 +55,11 @@ def observe(run: Run, event: RunEvent, jobs: JobService, objects: ObjectStore) -
 
 
 def _causes(attempt: Attempt, job: JobView | None, jobs: JobService) -> dict[Cause, IndexSet]:
-    """Each failed index of the attempt under its cause."""
+    """The failed indices of the attempt by cause."""
     if job is None or job.state is not JobState.FAILED:
         return attempt.causes
     if attempt.causes:
-        return attempt.causes  # an ended job tells the same for ever
+        return attempt.causes  # known from an earlier event; an ended job does not change
     found: dict[Cause, list[int]] = {}
     for task in jobs.failed_tasks(attempt.job_id):
         found.setdefault(cause_of(task.exit_code), []).append(attempt.orders.indices.nth(task.position))
@@ -69,7 +69,7 @@ def _causes(attempt: Attempt, job: JobView | None, jobs: JobService) -> dict[Cau
 
 
 def _with_failures_alike(seen: Facts, attempt: Attempt, job: JobView, objects: ObjectStore) -> Facts:
-    """For a live job whose tasks only fail: the records that tell whether they fail alike."""
+    """For a live job whose tasks only fail: error records, to find out whether they fail alike."""
     if job.counts.failed < ALIKE_FAILURES or job.counts.succeeded:
         return seen
     return replace(seen, failures=grouped(records_of(attempt, objects), {}, attempt.orders.indices))
@@ -104,7 +104,7 @@ def _runner_facts(
         missing = run.missing - attempt.orders.indices
     else:
         missing = IndexSet.below(run.tasks or 0) - _results(run, objects)
-        if attempt.orders.overwrite:  # what lies there for a failed index is the result that was refused
+        if attempt.orders.overwrite:  # a failed index still has the result that was refused
             for failed in causes.values():
                 missing = missing | failed
     if not missing:
@@ -128,7 +128,7 @@ def _output_facts(seen: Facts, attempt: Attempt, causes: dict[Cause, IndexSet], 
 
 
 def _manifest(run: Run, objects: ObjectStore) -> ManifestSeen | None:
-    """What the manifest says, or None when there is none. Raises UnknownFormat for one that cannot be this run's."""
+    """The manifest, or None if there is none. Raises UnknownFormat if it is not this run's."""
     name = names.manifest_name(run.inputs)
     manifest = _record(Manifest, name, objects)
     if manifest is None:
@@ -139,7 +139,7 @@ def _manifest(run: Run, objects: ObjectStore) -> ManifestSeen | None:
 
 
 def _record(kind: type[R], name: str, objects: ObjectStore) -> R | None:
-    """The record, or None when there is none. Raises UnknownFormat."""
+    """The record, or None if there is none. Raises UnknownFormat."""
     try:
         return from_json(kind, objects.read(name), name)
     except NotFound:
@@ -147,13 +147,13 @@ def _record(kind: type[R], name: str, objects: ObjectStore) -> R | None:
 
 
 def _results(run: Run, objects: ObjectStore) -> IndexSet:
-    """The indices whose results are there, by a paged listing."""
+    """The indices whose results exist, from a paged listing."""
     found = (names.parse_result_name(info.name) for info in objects.list(run.results))
     return IndexSet.of(index for index in found if index is not None)
 
 
 def _output_problems(event: OutputRequested, run: Run, objects: ObjectStore) -> tuple[Problem, ...]:
-    """What is wrong with the configuration of the outputs that a person asks for."""
+    """The problems of the requested output configuration."""
     from epydrop.experiment import read_experiment, with_output_config  # noqa: PLC0415 - rare, and slow to import
 
     try:

@@ -1,4 +1,4 @@
-"""Envelope in, event out. The only file that knows Google's field names; everything is checked here, once.
+"""From envelopes to events. The only file that knows Google's field names, and the one place where they are checked.
 
 What is not for us becomes ``Ignored`` with a reason; nothing that arrives can make this raise.
 """
@@ -45,15 +45,15 @@ _KEYS = {
 }
 _EXAMPLE = "an object such as {'cancel': 'RUN_ID'}"
 _NO_NAME = f"has more than {names.MAX_DROPPED_NAME} bytes, a line break, or an empty, '.' or '..' part in its path"
-_SHOWN = 200  # characters of what a person sent
-_MAX_CONFIG = 64 * 1024  # bytes; it stands in the run's document, which Firestore bounds at 1 MiB
+_SHOWN = 200  # characters of a person's input that a message quotes
+_MAX_CONFIG = 64 * 1024  # bytes; it is stored in the run's document, which Firestore limits to 1 MiB
 _DIGITS = re.compile(r"[0-9]{1,19}")
 _OBJECT_URL = re.compile(r"gs://([^/]+)/(.+)", re.DOTALL)
 _LIMITS = {"memory_mib": 16_000_000, "max_run_duration": 14 * 86_400}  # MiB and seconds, as in an experiment file
 
 
 def parse(envelope: Mapping[str, Any]) -> Event:
-    """The event inside a CloudEvent given as a mapping of its attributes and ``data``."""
+    """The event in a CloudEvent, given as a mapping of its attributes and ``data``. Never raises on bad input."""
     data = envelope.get("data")
     match envelope.get("type"):
         case str() as kind if kind == FINALIZED:
@@ -123,7 +123,7 @@ def _job_notification(attributes: Mapping[str, Any]) -> Event:
     try:
         state = JobState(str(attributes.get("NewJobState")))
     except ValueError:
-        state = None  # an unknown state is still a hint that something changed
+        state = None  # an unknown state still means that something changed
     return JobChanged(job, state)
 
 
@@ -131,7 +131,7 @@ def _job_notification(attributes: Mapping[str, Any]) -> Event:
 
 
 def parse_kick(text: bytes, kick_id: str, published: datetime) -> Command | Refused:
-    """What a kick file asks for; ``kick_id`` and ``published`` are those of the object."""
+    """The command in a kick file; ``kick_id`` and ``published`` are those of the object."""
     event = _kick(_json_object(text), kick_id, published)
     return Refused("a file cannot ask for a check") if isinstance(event, CheckRequested) else event
 
@@ -139,7 +139,7 @@ def parse_kick(text: bytes, kick_id: str, published: datetime) -> Command | Refu
 def _json_object(text: bytes) -> dict[str, Any] | Refused:
     try:
         kick = json.loads(text)
-        json.dumps(kick, ensure_ascii=False).encode()  # half a surrogate pair is no text that could be told or kept
+        json.dumps(kick, ensure_ascii=False).encode()  # a lone surrogate can be neither printed nor stored
     except (ValueError, RecursionError) as error:
         return Refused(f"the kick is not JSON: {error}")
     return kick if isinstance(kick, dict) else Refused(f"the kick is {_short(kick)}, expected {_EXAMPLE}")
@@ -224,7 +224,7 @@ def _whole(value: object) -> int | None:
 
 
 def _moment(value: object) -> datetime | None:
-    """An RFC 3339 time with its zone."""
+    """An RFC 3339 time with a time zone, or None."""
     if not isinstance(value, str):
         return None
     try:
@@ -235,6 +235,6 @@ def _moment(value: object) -> datetime | None:
 
 
 def _short(value: object) -> str:
-    """The value as Python shows it, cut where it grows long."""
+    """The value's repr, truncated."""
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -1,4 +1,4 @@
-"""Does what was decided. Everything here may be done twice, by two calls at once, or be cut short and done again."""
+"""Perform effects. All of them are idempotent: they may run twice, concurrently, or be interrupted and run again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def perform(effect: Effect, run: Run, world: World) -> None:
-    """Does one thing; doing it twice is the same as doing it once."""
+    """Perform one effect."""
     log.info("performing %s", effect.id)
     match effect:
         case SubmitJob(job_id):
@@ -32,14 +32,14 @@ def perform(effect: Effect, run: Run, world: World) -> None:
 
 
 def _write_replies(run: Run, world: World) -> None:
-    """Both forms of the reply."""
+    """Write both forms of the reply."""
     signposts = world.signposts(run)
     for suffix, reply in (("json", reply_json(run, signposts)), ("md", reply_markdown(run, signposts))):
         _write_reply(names.reply_name(run.dropped.name, run.run_id, suffix), reply, run.serial, world.trigger)
 
 
 def _write_reply(name: str, reply: bytes, serial: int, trigger: ObjectStore) -> None:
-    """Leaves a reply alone that speaks of a newer state of the run. Raises RetryableError when others write just now."""
+    """Write the reply unless a newer one exists. Raises RetryableError if it is being written concurrently."""
     info = trigger.stat(name)
     try:
         if info is not None and serial_of(trigger.read(name, generation=info.generation)) > serial:

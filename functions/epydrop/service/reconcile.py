@@ -1,4 +1,4 @@
-"""The imperative shell: load, observe, decide, save if nothing changed meanwhile, perform; again until all is done.
+"""The reconciler: load, observe, decide, save if the run is unchanged, perform; repeat until nothing is left to do.
 
 A raised error means "deliver this event again". Everything else was recorded on the run or logged.
 """
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from epydrop.service.admission import Reading
 
 SAVE_TRIES = 5
-MAX_STEPS = 20  # of one call; what is left then is the sweep's
+MAX_STEPS = 20  # per call; the sweep continues after that
 REREAD_FOR = timedelta(seconds=60)
 REREAD_EVERY = 2.0  # seconds
 
@@ -54,13 +54,13 @@ log = logging.getLogger(__name__)
 
 
 def reconcile(event: Event, world: World) -> None:
-    """Brings the run that the event speaks of to where the facts say it should be."""
+    """Bring the event's run to the state that the observed facts call for."""
     with log_context(**subject_of(event)):
         try:
             _reconcile(event, world)
         except Exception as error:
             level = logging.WARNING if isinstance(error, RetryableError) else logging.ERROR
-            log.log(level, "to be delivered again: %s", error, exc_info=level == logging.ERROR)
+            log.log(level, "will be delivered again: %s", error, exc_info=level == logging.ERROR)
             raise
 
 
@@ -87,15 +87,15 @@ def _reconcile(event: Event, world: World) -> None:
 
 
 def _check(run_id: str, event: CheckRequested, world: World) -> None:
-    """A run that this version cannot read is left to the next check: the sweep comes again in any case."""
+    """Advance one run. A run that this version cannot read is logged and skipped, so that it is not redelivered."""
     try:
         _advance(run_id, event, world)
     except UnknownFormat as error:
-        log.error("left alone: %s", error)  # noqa: TRY400 - the sentence says it all, every five minutes
+        log.error("left alone: %s", error)  # noqa: TRY400 - a traceback every five minutes would add nothing
 
 
 def _obey(command: Command | Refused, world: World) -> KickOutcome:
-    """Does what a person asks for, and tells the log what became of it."""
+    """Carry out a person's command, and log the outcome."""
     event = file_to_start(command, world) if isinstance(command, StartRequested) else command
     if isinstance(event, Refused):
         log.warning("refused: %s", event.reason)
@@ -112,11 +112,11 @@ def _obey(command: Command | Refused, world: World) -> KickOutcome:
 
 
 def _advance(run_id: str, event: RunEvent, world: World) -> Decision | None:
-    """One step after another, until a step has nothing more to do; returns the first, or None without a run."""
+    """Decide, save and perform until there are no new effects. Returns the first decision, or None without a run."""
     done = Facts()
     first = decision = _decide_and_save(run_id, event, done, world)
     if first is not None and isinstance(event, CheckRequested):
-        _tell_check(first, world)
+        _log_check(first, world)
     for _ in range(MAX_STEPS):
         if decision is None or {effect.id for effect in decision.effects} <= done.performed:
             return first
@@ -129,7 +129,7 @@ def _advance(run_id: str, event: RunEvent, world: World) -> Decision | None:
 
 
 def _decide_and_save(run_id: str, event: RunEvent, done: Facts, world: World) -> Decision | None:
-    """The compare-and-set loop. Raises RetryableError when others kept changing the run."""
+    """The compare-and-set loop. Raises RetryableError if the run keeps changing concurrently."""
     for _ in range(SAVE_TRIES):
         stored = world.runs.load(run_id)
         reading = None
@@ -149,20 +149,20 @@ def _decide_and_save(run_id: str, event: RunEvent, done: Facts, world: World) ->
                 decision = _save(stored, decision, event, facts, reading, world)
             except PreconditionFailed:
                 continue
-        _tell(decision, before)
+        _log_decision(decision, before)
         return decision
     raise RetryableError(f"run {run_id} was changed by others {SAVE_TRIES} times in a row")
 
 
 def _read(event: FileDropped, world: World) -> Reading | None:
-    """What the file asks for; most events need none of what reads experiments, and it takes long to import."""
-    from epydrop.service.admission import read_offer  # noqa: PLC0415 - see above
+    """The admission of the dropped file."""
+    from epydrop.service.admission import read_offer  # noqa: PLC0415 - lazy: most events need no experiment parser
 
     return read_offer(event, world.trigger, world.settings)
 
 
-def _tell(decision: Decision, before: Run | None) -> None:
-    """What was decided, as one line of the log; the phase that a run entered is measured by it."""
+def _log_decision(decision: Decision, before: Run | None) -> None:
+    """Log the decision; a log-based metric counts the phases that runs enter."""
     run, attempt = decision.run, decision.run.current
     about = {"stage": str(attempt.stage), "attempt": str(attempt.orders.attempt)} if attempt else {}
     entered = before is None or before.phase is not run.phase
@@ -171,8 +171,8 @@ def _tell(decision: Decision, before: Run | None) -> None:
         log.info("%s: %s", decision.row, decision.reason, extra=values)
 
 
-def _tell_check(decision: Decision, world: World) -> None:
-    """What a check found: for how long the run has been open, and whether something had been left undone."""
+def _log_check(decision: Decision, world: World) -> None:
+    """Log a check, with how long the run has been open and whether the check repaired something; both are metrics."""
     run = decision.run
     hours = (world.now() - run.created).total_seconds() / 3600
     values = {"open_hours": round(hours, 2)} if run.phase.is_open else {}
@@ -181,7 +181,7 @@ def _tell_check(decision: Decision, world: World) -> None:
 
 
 def _observe_patiently(run: Run, event: RunEvent, world: World) -> Facts:
-    """The facts; read again for a while when the event knows of an end that the job does not show yet."""
+    """The facts, observed again for up to a minute if the event reports an end that the job does not show yet."""
     store = world.open_store(run.run_url)
     give_up = world.now() + REREAD_FOR
     while True:
@@ -216,7 +216,7 @@ def _lags_behind(facts: Facts, event: RunEvent, run: Run) -> bool:
 def _save(
     stored: Stored | None, decision: Decision, event: RunEvent, facts: Facts, reading: Reading | None, world: World
 ) -> Decision:
-    """Saves what was decided, after the files that the run will rely on. Raises PreconditionFailed."""
+    """Save the decision, after writing the files that the saved run relies on. Raises PreconditionFailed."""
     store = world.open_store(decision.run.run_url)
     if reading is not None:
         reading.keep(world.trigger, store)
@@ -235,7 +235,7 @@ def _save(
 
 
 def _perform_all(decision: Decision, done: Facts, world: World) -> tuple[Facts, Exception | None]:
-    """Does all that was decided, whatever fails of it: nobody waits for the news because a job cannot be submitted.
+    """Perform every effect, even if one fails: a job that cannot be submitted must not delay the reply.
 
     Returns what was done so far, and why something will never be; and the first failure, for the event to come again.
     """
@@ -245,14 +245,14 @@ def _perform_all(decision: Decision, done: Facts, world: World) -> tuple[Facts, 
     for effect in decision.effects:
         try:
             perform(effect, decision.run, world)
-        except BadInput as error:  # refused for good: recorded on the run by the next step
+        except BadInput as error:  # permanent: the next decision records it on the run
             refusal = str(error)
         except ConfigurationError as error:
             if isinstance(effect, SubmitJob) and _is_hopeless(decision.run, world):
                 refusal = str(error)
             else:
                 failure = failure or error
-        except Exception as error:  # noqa: BLE001 - raised when the others had their turn
+        except Exception as error:  # noqa: BLE001 - raised after the other effects
             failure = failure or error
         else:
             performed.add(effect.id)
@@ -260,6 +260,6 @@ def _perform_all(decision: Decision, done: Facts, world: World) -> tuple[Facts, 
 
 
 def _is_hopeless(run: Run, world: World) -> bool:
-    """A job that was never seen and that we may not touch: new roles take minutes to hold, then somebody is told."""
+    """Whether a permission error is final: new roles take minutes to take effect, so the first ones are retried."""
     attempt = run.current
     return attempt is not None and not attempt.uid and world.now() - attempt.begun > GONE_AFTER

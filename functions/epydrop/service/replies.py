@@ -1,4 +1,4 @@
-"""The answer beside a dropped file: what became of it, for a person and for a program. Pure."""
+"""Replies beside dropped files, for people (Markdown) and for programs (JSON)."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from epydrop.formats.names import REPORT, Stage
 
 _QUALITY = {
     "pass": "Quality: every check passed.",
-    "warn": "Quality: usable with reservations, which the report begins with.",
-    "fail": "Quality: **checks failed, do not forward it as it is.** The report begins with what they found.",
+    "warn": "Quality: usable with reservations; see the top of the report.",
+    "fail": "Quality: **checks failed; do not use these results as they are.** See the top of the report.",
 }
 _SERIAL = re.compile(rb"<!-- serial (\d+) -->")
 
 
 @dataclass(frozen=True)
 class Signposts:
-    """Where to look at a run, and what to type next, in one kind of world; ``links`` maps a word or two to an address.
+    """Where to look at a run and which commands to run next; ``links`` maps a label to a URL.
 
     ``outputs`` and ``report`` are empty as long as no set of outputs is whole.
     """
@@ -35,7 +35,7 @@ class Signposts:
 
 
 def by_folder(run: Run) -> Signposts:
-    """The signposts on one machine: the run's folder, and the command ``epydrop``."""
+    """The signposts of a local run: its folder, and the command ``epydrop``."""
     changes = " ".join(
         f"--{name.replace('_', '-')} {value}" for name, value in suggested_retry(run).items() if name != "retry"
     )
@@ -50,7 +50,7 @@ def by_folder(run: Run) -> Signposts:
 
 
 def suggested_retry(run: Run) -> dict[str, object]:
-    """The kick by which an ended run may go on, with the change that its failures call for."""
+    """The retry kick for an ended run, with the changes that its failures call for."""
     kick: dict[str, object] = {"retry": run.run_id}
     attempt = run.current
     if attempt is None or run.phase is not Phase.FAILED:
@@ -126,7 +126,7 @@ def kick_reply_markdown(outcome: KickOutcome) -> bytes:
 
 
 def serial_of(reply: bytes) -> int:
-    """The serial of a reply that was written before, in either form; 0 for what is no reply of ours."""
+    """The serial in an earlier reply of either form; 0 if it is not one of ours."""
     comment = _SERIAL.search(reply)
     if comment:
         return int(comment[1])
@@ -139,11 +139,11 @@ def serial_of(reply: bytes) -> int:
 
 
 def _size(run: Run) -> str:
-    """How much there is to do, as long as that is news."""
+    """The size of an open run."""
     if not run.phase.is_open:
         return ""
     if run.tasks is None and run.plan.expected_tasks is None:
-        return "How many tasks that makes, the builder will tell."
+        return "The builder will say how many tasks there are."
     tasks = f"{run.tasks} tasks" if run.tasks is not None else f"About {run.plan.expected_tasks} tasks"
     size = run.plan.stages[Stage.RUNNER]
     each = f"{size.cpu_milli / 1000:g} vCPU and {size.memory_mib} MiB each"
@@ -159,14 +159,14 @@ def _places(signposts: Signposts) -> Iterator[tuple[str, str]]:
 
 
 def _next(run: Run, signposts: Signposts) -> str:
-    """What the person can do now."""
+    """What the person can do next."""
     if run.phase.is_open:
-        return f"This reply changes when the run has ended. To end it before:\n\n    {signposts.cancel}"
+        return f"This reply changes when the run ends. To cancel it:\n\n    {signposts.cancel}"
     if run.phase is Phase.REJECTED:
-        return "Nothing was spent. Mend the file and drop it again."
+        return "Nothing was spent. Fix the file and drop it again."
     if run.phase is Phase.SUCCEEDED and not run.missing:
         return ""
-    return f"To let it go on, computing only what is missing:\n\n    {signposts.retry}"
+    return f"To resume it, computing only what is missing:\n\n    {signposts.retry}"
 
 
 def _bullets(lines: Iterator[str] | list[str]) -> str:

@@ -1,4 +1,4 @@
-"""The orders of a new attempt on file: written before the attempt is saved, and never changed.
+"""Reserve an attempt number by writing its orders, before the attempt is saved; they never change afterwards.
 
 Orders without an attempt are left by a call that died, or lost a race, between this and the save. They bind whoever
 acts for the same kick; another kick takes the next number.
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 def with_orders(decision: Decision, attempt: Attempt, store: ObjectStore) -> Decision:
-    """Writes the orders of a new attempt, or obeys those that are there."""
+    """The decision with the orders on file for its new attempt: its own, written now, or those of the same kick."""
     settled = attempt
     while True:
         name = names.orders_name(settled.stage, settled.orders.attempt)
@@ -50,7 +50,7 @@ def with_orders(decision: Decision, attempt: Attempt, store: ObjectStore) -> Dec
 
 
 def _orders_found(name: str, store: ObjectStore) -> Orders | None:
-    """The orders that lie there, or None when this version cannot read them."""
+    """The orders on file, or None if this version cannot read them."""
     try:
         return from_json(Orders, store.read(name), name)
     except UnknownFormat as error:

@@ -1,4 +1,4 @@
-"""What the schedule asks for: a check of every run that is not done, and once an hour a look for files that got lost.
+"""The scheduled sweep: a check of every unfinished run and, once an hour, a search for files whose event was lost.
 
 Each is published as a message of its own, so that one bad run or file never blocks another.
 """
@@ -15,13 +15,13 @@ from epydrop.formats.serialization import UnknownFormat
 from epydrop.service.world import World
 from epydrop.stores.port import ObjectInfo
 
-LOOK_FROM = timedelta(minutes=10)  # a younger file's own event may still come
-LOOK_BACK = timedelta(hours=48)  # an older file was left lying for a reason
-EVERY_MINUTES = 5  # the period of the schedule: of an hour's sweeps, one is in its first five minutes
+LOOK_FROM = timedelta(minutes=10)  # the event of a younger file may still arrive
+LOOK_BACK = timedelta(hours=48)  # an older file was probably left there on purpose
+EVERY_MINUTES = 5  # the schedule's period, so exactly one sweep falls into the first five minutes of an hour
 
 
 def sweep(event: SweepRequested, world: World) -> None:
-    """Publishes the checks, page by page; once an hour also the files without a run."""
+    """Publish the checks page by page, and once an hour the files without a run."""
     for run_id in world.runs.unfinished():
         world.publisher.publish("kicks", {"check": run_id})
     if event.published is not None and event.published.minute < EVERY_MINUTES:
@@ -30,7 +30,7 @@ def sweep(event: SweepRequested, world: World) -> None:
 
 
 def _lost_files(world: World) -> Iterator[ObjectInfo]:
-    """Experiments that were dropped lately, and that no run speaks of."""
+    """Recently dropped experiments without a run."""
     now = world.now()
     for info in world.trigger.list(names.EXPERIMENTS):
         is_due = max(now - LOOK_BACK, world.settings.accept_from) < info.created < now - LOOK_FROM
@@ -43,11 +43,11 @@ def _has_run(info: ObjectInfo, world: World) -> bool:
     try:
         return world.runs.load(dropped.run_id) is not None
     except UnknownFormat:
-        return True  # another version of epydrop has it
+        return True  # its document is of another version of epydrop
 
 
 def _as_resource(info: ObjectInfo, bucket: str) -> dict[str, str]:
-    """The object as Cloud Storage's own event would describe it."""
+    """The object in the form of Cloud Storage's own event."""
     return {
         "bucket": bucket,
         "name": info.name,

@@ -1,4 +1,4 @@
-"""All that the core acts on, handed in from outside; each kind of world has one place that makes it."""
+"""Everything that the service acts on, passed in. ``gcp.world`` and the workstation's ``local.wiring`` build it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from epydrop.stores.port import ObjectStore
 
 @dataclass(frozen=True)
 class World:
-    """The ports, the clock, and what a reply can point to in this world."""
+    """The ports, the clock, and where replies point to."""
 
     settings: Settings
     runs: RunStore

@@ -77,7 +77,7 @@ def test_a_finished_experiment_is_told_where_its_report_is() -> None:
     [
         ("pass", "Quality: every check passed."),
         ("warn", "Quality: usable with reservations"),
-        ("fail", "Quality: **checks failed, do not forward it as it is.**"),
+        ("fail", "Quality: **checks failed; do not use these results as they are.**"),
         ("", "outputs are complete"),
     ],
 )
