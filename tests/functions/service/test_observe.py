@@ -99,7 +99,7 @@ def test_the_verdict_of_the_checks_marks_the_run(here: Scene) -> None:
     end_with(here, names.complete_name(run.outputs), to_json(complete))
 
     assert (here.run().phase, here.run().quality) == (Phase.SUCCEEDED, "fail")
-    assert "do not forward it as it is" in here.reply("md").decode()
+    assert "do not use these results as they are" in here.reply("md").decode()
     assert json.loads(here.reply())["quality"] == "fail"
 
 

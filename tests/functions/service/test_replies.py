@@ -48,7 +48,7 @@ def test_an_accepted_experiment_is_told_its_run_its_size_and_where_to_look() -> 
 
 def test_an_experiment_whose_size_only_the_builder_knows_says_so() -> None:
     """Rather than guess."""
-    assert "the builder will tell" in in_the_cloud(a_run())
+    assert "The builder will say" in in_the_cloud(a_run())
 
 
 def test_a_rejected_experiment_is_told_every_problem() -> None:
@@ -58,7 +58,7 @@ def test_a_rejected_experiment_is_told_every_problem() -> None:
     reply = in_the_cloud(a_run(Phase.REJECTED, reason="the file has 2 problem(s)", problems=problems))
 
     assert [line for line in reply.splitlines() if line.startswith("- flu.yaml")] == [f"- {one}" for one in problems]
-    assert "Mend the file and drop it again." in reply
+    assert "Fix the file and drop it again." in reply
     assert "gcloud" not in reply
 
 
