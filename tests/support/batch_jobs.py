@@ -16,7 +16,7 @@ from google.cloud.batch_v1.services.batch_service.transports import BatchService
 from batch_emulator.options import ServerOptions
 from batch_emulator.server import serve
 
-PATIENCE = 100.0  # seconds; only a hang takes so long
+PATIENCE = 1500.0  # seconds; only a hang takes so long
 
 ENDED = {"SUCCEEDED", "FAILED", "CANCELLED"}
 

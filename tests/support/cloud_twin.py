@@ -40,7 +40,7 @@ ENTRY_POINTS = {"objects": "on_object_finalized", "jobs": "on_job_state_changed"
 EVENTS_PROJECT = "demo-events"
 EVENTS_TOPIC = "gcs-events"
 ACK_DEADLINE = 600  # seconds; a slow machine must not look like a lost delivery
-PATIENCE = 900.0  # only a hang takes so long
+PATIENCE = 1500.0  # only a hang takes so long
 
 _numbers = itertools.count(1)
 
@@ -121,7 +121,7 @@ class Deployment:
         return stored.run if stored else None
 
     def settled(self, run_id: str, again: Callable[[], object] = str, patience: float = PATIENCE) -> Run:
-        """The run, once it has ended and all is told; ``again`` is called each time that it has not."""
+        """The run, once it has ended and everything is reported; ``again`` is called each time that it has not."""
 
         def is_settled() -> Run | None:
             run = self.run(run_id)
@@ -158,10 +158,10 @@ def deployed(
     source: Path = FUNCTIONS,
     variables: Mapping[str, str] | None = None,
     copies: int = 1,
-    mischief: Mapping[str, str] | None = None,
+    faults: Mapping[str, str] | None = None,
     parallelism: int = 2,
 ) -> Iterator[Deployment]:
-    """A deployment of its own. ``copies`` is how often everything is delivered, ``mischief`` what Batch is to do."""
+    """A deployment of its own. ``copies``: deliveries of each message; ``faults``: what Batch injects."""
     project = f"demo-p{os.getpid()}-{next(_numbers)}"
     settings = settings_of(project)
     with ExitStack() as stack:
@@ -180,7 +180,7 @@ def deployed(
             env={"STORAGE_EMULATOR_HOST": around.storage.url},
             secrets={settings["EPYDROP_SIGNING_KEY_SECRET"]: _signing_key(folder)},
             preload=("epydrop_stages", "epydrop.stores.cloud_storage"),
-            faults=mischief or {},
+            faults=faults or {},
         )
         batch = stack.enter_context(serve(options))
         environment = {

@@ -21,7 +21,7 @@ from batch_emulator.engine.task_logs import log_folder
 from batch_emulator.engine.work import Retries, Work
 from support.paths import STAND_INS
 
-PATIENCE = 100.0  # seconds; only a hang takes so long
+PATIENCE = 1500.0  # seconds; only a hang takes so long
 SCHEMA = Schema(TABLES, application_id=1, version=1)
 JOB = "job-1"
 # Where tasks find the stand-ins, and the same code as this process.

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 
-PATIENCE = 10.0  # seconds between the polite and the final end
+PATIENCE = 60.0  # seconds between SIGTERM and SIGKILL
 
 
 def main(command: list[str]) -> int:

@@ -20,7 +20,7 @@ import requests
 from support.servers import InThreads
 
 AGAIN_AFTER = 0.5  # seconds
-PATIENCE = 300.0
+PATIENCE = 1500.0  # seconds; only a hang takes so long
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 HOST = "127.0.0.1"
-PATIENCE = 60.0  # seconds until a server is ready; these machines are shared
-TRIES = 3  # the port that was free may be somebody else's by the time that the server takes it
+PATIENCE = 600.0  # seconds until a server is ready; only a hang takes so long, however busy the machine is
+TRIES = 3  # another process may take the free port before the server does
 
 
 class Addressed:
