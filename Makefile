@@ -35,6 +35,7 @@ cover: $(DEV) ## Run the tests and check that they reach the branches of the pro
 
 .PHONY: bench
 bench: $(DEV) ## Measure what is added to the tasks, what an event and what the outputs cost; a quarter of an hour
+	.venv/bin/python benchmarks/command_start.py
 	.venv/bin/python benchmarks/first_task.py
 	.venv/bin/python benchmarks/task_overhead.py
 	.venv/bin/python benchmarks/artifacts.py

@@ -14,7 +14,7 @@ from support.cloud_twin import Deployment, deployed, emulated  # noqa: E402 - af
 from support.one_machine import SWEEP  # noqa: E402
 
 from epydrop.core.phases import Phase  # noqa: E402
-from epydrop.core.run import Run
+from epydrop.core.run import Run  # noqa: E402
 from epydrop.formats import names  # noqa: E402
 from epydrop.formats.names import Stage  # noqa: E402
 from epydrop.formats.serialization import from_json  # noqa: E402

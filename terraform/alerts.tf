@@ -1,12 +1,12 @@
-# Alerts on single log records name the run that they speak of, and need no metric, which would exist only ten minutes
-# after it was made (hashicorp/terraform-provider-google issue 11102).
+# These alerts match single log records, so they can name the run. An alert on a metric could not be created in the same
+# apply: a new metric becomes usable ten minutes later (hashicorp/terraform-provider-google issue 11102).
 locals {
   record_alerts = {
     failed_run = {
       name   = "epydrop: a run failed"
       filter = "${local._from_functions} jsonPayload.phase=\"failed\""
       period = "300s"
-      advice = "The reply beside the dropped file says why, and the document `runs/RUN_ID` in the Firestore database epydrop tells the whole story. A retry computes only what is missing: `gcloud pubsub topics publish epydrop-kicks --project ${var.project_id} --message '{\"retry\": \"RUN_ID\"}'`."
+      advice = "The reply beside the dropped file gives the reason, and the document `runs/RUN_ID` in the Firestore database epydrop the details. A retry computes only what is missing: `gcloud pubsub topics publish epydrop-kicks --project ${var.project_id} --message '{\"retry\": \"RUN_ID\"}'`."
     }
     open_run = {
       name   = "epydrop: a run is open for more than ${var.open_run_hours} hours"
@@ -26,7 +26,7 @@ locals {
       by        = ["resource.labels.service_name"]
       threshold = 10
       duration  = "0s"
-      advice    = "Each error is an event that comes again, for up to 24 hours. `epydrop doctor` says what is wired wrongly; the log has the rest: `gcloud logging read 'resource.type=\"cloud_run_revision\" severity>=ERROR' --project ${var.project_id} --freshness 1h`."
+      advice    = "Each error is an event that is delivered again, for up to 24 hours. `epydrop doctor` finds configuration errors; the log has the others: `gcloud logging read 'resource.type=\"cloud_run_revision\" severity>=ERROR' --project ${var.project_id} --freshness 1h`."
     }
     redelivery = {
       name      = "epydrop: an event is delivered again and again"
@@ -35,7 +35,7 @@ locals {
       by        = ["resource.labels.subscription_id"]
       threshold = 1800
       duration  = "600s"
-      advice    = "The oldest event has not been taken for half an hour. `epydrop doctor` says whether the functions are as they should be."
+      advice    = "The oldest event has not been processed for half an hour. `epydrop doctor` checks the functions."
     }
   }
 }
@@ -107,7 +107,7 @@ resource "google_monitoring_alert_policy" "thresholds" {
   depends_on = [google_project_service.services]
 }
 
-# Without the sweep, lost events stay lost, and nobody would notice.
+# Only the sweep recovers lost events. If it stops, nothing else fails visibly, so its silence is an alert.
 resource "google_monitoring_alert_policy" "no_sweep" {
   display_name          = "epydrop: the sweep does not run"
   combiner              = "OR"

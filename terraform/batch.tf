@@ -1,11 +1,11 @@
-# The account that the tasks run as.
+# The service account of the tasks.
 resource "google_service_account" "batch" {
   account_id   = "epydrop-batch"
   display_name = "epydrop: tasks of Cloud Batch"
   depends_on   = [google_project_service.services]
 }
 
-# Batch has no policies on single jobs.
+# On the project, because Batch has no IAM policies on single jobs.
 resource "google_project_iam_member" "batch" {
   for_each = toset(["roles/batch.agentReporter", "roles/logging.logWriter"])
   project  = var.project_id
@@ -13,7 +13,7 @@ resource "google_project_iam_member" "batch" {
   member   = google_service_account.batch.member
 }
 
-# A job runs as this account, so whoever submits one must be allowed to act as it: as this one, and as no other.
+# Submitting a job that runs as this account requires the right to act as it. The right is on this account only.
 resource "google_service_account_iam_member" "functions_act_as_batch" {
   for_each           = local.functions
   service_account_id = "projects/${var.project_id}/serviceAccounts/${google_service_account.batch.email}"
@@ -21,7 +21,7 @@ resource "google_service_account_iam_member" "functions_act_as_batch" {
   member             = google_service_account.functions[each.key].member
 }
 
-# What the links of a reply show.
+# For the pages that the links of a reply open.
 resource "google_project_iam_member" "users_see_jobs" {
   for_each = var.users
   project  = var.project_id

@@ -1,4 +1,5 @@
-# Where files are dropped and answered. Versioned, since a run reads the exact generation that was dropped.
+# The bucket for dropped files and for replies. Versioned, because a run reads the exact generation that was dropped,
+# even if the file was replaced since.
 resource "google_storage_bucket" "trigger" {
   name                        = local.trigger_bucket
   location                    = var.region
@@ -29,7 +30,7 @@ resource "google_storage_bucket" "trigger" {
   depends_on = [google_project_service.services]
 }
 
-# The functions read what was dropped and list it in their hourly check, but write only replies.
+# The functions read dropped files and list them in their hourly check; they write only replies.
 resource "google_storage_bucket_iam_member" "functions_read_drops" {
   for_each = local.functions
   bucket   = google_storage_bucket.trigger.name
@@ -71,7 +72,7 @@ resource "google_storage_bucket_iam_member" "users_drop" {
   }
 }
 
-# Where the runs lie, unless a bucket is given.
+# The bucket of the runs, unless var.data_bucket names an existing one.
 resource "google_storage_bucket" "data" {
   count                       = var.data_bucket == null ? 1 : 0
   name                        = local.data_bucket
@@ -106,7 +107,7 @@ resource "google_storage_bucket" "data" {
 }
 
 locals {
-  # Listing is a right on the bucket itself, everything else one on the objects.
+  # The condition names the bucket, too, because listing is checked on the bucket and everything else on the objects.
   _data_bucket_resource = "projects/_/buckets/${local.data_bucket}"
   _only_runs = {
     title      = "only the runs"
@@ -141,14 +142,14 @@ resource "google_storage_bucket_iam_member" "users_read_runs" {
   }
 }
 
-# What is built from: the functions' archives, and what the command uploads for Cloud Build.
+# Sources of builds: the functions' archives, and what `epydrop build cloud` uploads.
 resource "google_storage_bucket" "source" {
-  #checkov:skip=CKV_GCP_78:an archive carries the hash of what is in it, so no name ever has a second version
+  #checkov:skip=CKV_GCP_78:an archive's name contains the hash of its content, so no name ever has a second version
   name                        = local.source_bucket
   location                    = var.region
   uniform_bucket_level_access = true
   public_access_prevention    = "enforced"
-  force_destroy               = true # it can all be made again
+  force_destroy               = true # everything in it can be rebuilt
 
   lifecycle_rule {
     action {

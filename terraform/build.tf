@@ -1,4 +1,4 @@
-# The account that builds: the stage image from cloudbuild.yaml, and the functions from their archive.
+# The service account of builds: of the stage image (cloudbuild.yaml) and of the functions.
 resource "google_service_account" "build" {
   account_id   = "epydrop-build"
   display_name = "epydrop: builds"
@@ -12,7 +12,7 @@ resource "google_project_iam_member" "build" {
   member   = google_service_account.build.member
 }
 
-# Cloud Functions copies the archive into a bucket of its own, which exists only after the first function does.
+# On the project: Cloud Functions copies the archive into its own bucket, which it creates with the first function.
 resource "google_project_iam_member" "build_reads_copied_source" {
   project = var.project_id
   role    = "roles/storage.objectViewer"

@@ -1,12 +1,12 @@
-# Machines are found by the labels that every job hands on to its own: component, stage, exp_id and the others of
-# functions/epydrop/formats/names.py. What Google measures of a machine from outside has no memory in it, so that comes from
-# the tasks themselves.
+# Machines are selected by the labels that they inherit from their job: component, stage, exp_id and the others of
+# functions/epydrop/formats/names.py. Memory is measured by the tasks, because Google's metrics of a machine do not
+# include it unless an agent runs there.
 locals {
   stages    = toset(["builder", "runner", "output"])
   _machines = "resource.type=\"gce_instance\" metadata.user_labels.component=\"epydrop\""
   _services = "resource.type=\"cloud_run_revision\" resource.labels.service_name=monitoring.regex.full_match(\"epydrop-.*\")"
 
-  # One stage, or, with the whole system, every stage beside the others.
+  # One stage, or all stages side by side.
   _scopes = merge(
     { for stage in local.stages : stage => {
       machines = "${local._machines} metadata.user_labels.stage=\"${stage}\""
@@ -111,7 +111,7 @@ resource "google_monitoring_dashboard" "dashboards" {
     mosaicLayout = {
       columns = 48
       tiles = [for place, chart in each.value.charts : merge(
-        # Google does not give back positions of 0, and terraform would see a change each time.
+        # Omitted if 0: the API does not return zeros, and terraform would plan a change each time.
         { for axis, position in { xPos = place % 2 * 24, yPos = floor(place / 2) * 16 } : axis => position if position > 0 },
         {
           width  = 24

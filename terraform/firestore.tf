@@ -1,16 +1,16 @@
-# The state of the runs. What a run is made of, and what is queried, is the code's business.
+# The state of the runs. The documents and the queries are defined in functions/epydrop/gcp.
 resource "google_firestore_database" "runs" {
   name                    = "epydrop"
   location_id             = var.region
   type                    = "FIRESTORE_NATIVE"
   concurrency_mode        = "OPTIMISTIC"
   delete_protection_state = var.deletion_protection ? "DELETE_PROTECTION_ENABLED" : "DELETE_PROTECTION_DISABLED"
-  deletion_policy         = "DELETE" # else it outlives a destroy, and the next apply finds it in its way
+  deletion_policy         = "DELETE" # by default a destroy leaves the database behind, and the next apply fails
   depends_on              = [google_project_service.services]
 }
 
 locals {
-  # The code lists its indexes beside its queries, in the form of Firebase's tools, so the two cannot disagree.
+  # The indexes are read from the file beside the queries (in the format of Firebase's tools), so they cannot diverge.
   _indexes = jsondecode(file("${path.module}/../functions/epydrop/gcp/indexes.json"))
 }
 
@@ -32,7 +32,8 @@ resource "google_firestore_index" "queries" {
   }
 }
 
-# Fields that nobody queries cost no index. Documents of settled runs carry the time after which Firestore deletes them.
+# Fields without queries are exempt from indexing, which costs writes. Firestore deletes documents of settled runs after
+# the time in their TTL field.
 resource "google_firestore_field" "overrides" {
   for_each   = { for field in local._indexes.fieldOverrides : "${field.collectionGroup} ${field.fieldPath}" => field }
   database   = google_firestore_database.runs.name
@@ -53,7 +54,7 @@ resource "google_firestore_field" "overrides" {
   }
 }
 
-# Firestore has no policy of its own on a database; a condition on the project's policy does the same.
+# Firestore has no IAM policy on a database; a condition in the project's policy restricts the role to this one.
 locals {
   _only_runs_database = {
     title      = "only database epydrop"
@@ -73,7 +74,7 @@ resource "google_project_iam_member" "functions_keep_runs" {
   }
 }
 
-# What the links of a reply show.
+# For the pages that the links of a reply open.
 resource "google_project_iam_member" "users_see_runs" {
   for_each = var.users
   project  = var.project_id

@@ -1,5 +1,5 @@
 locals {
-  # The entry points of functions/main.py. Each gets its events from a topic, or, without one, from the trigger bucket.
+  # The entry points of functions/main.py, with the topic of their events; those without one get the trigger bucket's.
   _entry_points = {
     on_object_finalized  = null
     on_job_state_changed = "projects/${var.project_id}/topics/${google_pubsub_topic.batch.name}"
@@ -17,7 +17,7 @@ locals {
     }
   }
 
-  # What the functions are told; functions/epydrop/settings.py reads it.
+  # Environment variables of the functions, read by functions/epydrop/settings.py.
   environment_variables = {
     EPYDROP_ACCEPT_FROM           = coalesce(var.accept_from, time_static.first_apply.rfc3339)
     EPYDROP_BATCH_SERVICE_ACCOUNT = google_service_account.batch.email
@@ -39,18 +39,18 @@ locals {
   }
 }
 
-# Files dropped before there was a deployment are nobody's order.
+# Files that were dropped before the first apply start no run.
 resource "time_static" "first_apply" {}
 
 data "archive_file" "functions" {
   type             = "zip"
   source_dir       = "${path.module}/../functions"
   output_path      = "${path.module}/.terraform/functions.zip"
-  output_file_mode = "0644" # the same archive on every machine
+  output_file_mode = "0644" # a fixed mode, so that the archive has the same hash on every machine
   excludes         = ["**/__pycache__/**"]
 }
 
-# The name carries the hash: new code is a new object, and only that makes Google build the functions anew.
+# The name contains the hash of the code: only an object with a new name makes Cloud Functions build again.
 resource "google_storage_bucket_object" "functions" {
   name   = "functions/${data.archive_file.functions.output_sha256}.zip"
   bucket = google_storage_bucket.source.name
@@ -64,7 +64,7 @@ resource "google_service_account" "functions" {
   depends_on   = [google_project_service.services]
 }
 
-# Jobs have no policies of their own, and a receiver of events can only be named in the whole project.
+# On the project: Batch jobs have no IAM policies, and eventarc.eventReceiver can only be granted on the project.
 resource "google_project_iam_member" "functions" {
   for_each = {
     for pair in setproduct(keys(local.functions), ["roles/batch.jobsEditor", "roles/eventarc.eventReceiver"]) :
@@ -122,7 +122,7 @@ resource "google_cloudfunctions2_function" "functions" {
     }
   }
 
-  # What a function needs on its first event and what its build needs, so that neither fails on the first apply.
+  # Needed by the build and by the first event; without these, the first apply could create the function too early.
   depends_on = [
     google_firestore_index.queries,
     google_project_iam_member.functions,
@@ -134,7 +134,7 @@ resource "google_cloudfunctions2_function" "functions" {
   ]
 }
 
-# Eventarc calls the service behind a function as the function's own account.
+# Eventarc calls the Cloud Run service behind a function with the function's own account.
 resource "google_cloud_run_service_iam_member" "events_invoke_functions" {
   for_each = local.functions
   service  = google_cloudfunctions2_function.functions[each.key].name

@@ -1,5 +1,5 @@
-# What the functions and the tasks measure stands in their log records (`measured` in functions/epydrop/logs.py);
-# here it becomes metrics, for the dashboards.
+# Metrics for the dashboards, extracted from log records: functions and tasks log what they measure (`measured` in
+# functions/epydrop/logs.py).
 locals {
   _from_functions = "resource.type=\"cloud_run_revision\" resource.labels.service_name=(${join(" OR ", [for function in local.functions : "\"${function.name}\""])})"
   _from_tasks     = "logName=\"projects/${var.project_id}/logs/batch_task_logs\""
@@ -11,30 +11,30 @@ locals {
       labels      = { phase = "EXTRACT(jsonPayload.phase)" }
     }
     repairs = {
-      description = "Checks of the sweep that found something left undone"
+      description = "Checks of the sweep that found unfinished work"
       filter      = "${local._from_functions} jsonPayload.repaired=true"
     }
     latency = {
-      description = "From an event to the end of what followed from it"
+      description = "Time from an event to the end of its effects"
       filter      = "${local._from_functions} jsonPayload.latency_seconds>=0"
       value       = "EXTRACT(jsonPayload.latency_seconds)"
       unit        = "s"
     }
     open_hours = {
-      description = "How long the runs that are checked have been open"
+      description = "Age of open runs, at each check"
       filter      = "${local._from_functions} jsonPayload.open_hours>=0"
       value       = "EXTRACT(jsonPayload.open_hours)"
       unit        = "h"
     }
     task_memory = {
-      description = "The most memory that a task held at once"
+      description = "Peak memory of a task"
       filter      = "${local._from_tasks} jsonPayload.peak_memory_mib>0"
       labels      = { stage = "EXTRACT(jsonPayload.stage)" }
       value       = "EXTRACT(jsonPayload.peak_memory_mib)"
       unit        = "MiBy"
     }
     task_time = {
-      description = "How long a task took"
+      description = "Duration of a task"
       filter      = "${local._from_tasks} jsonPayload.wall_seconds>=0"
       labels      = { stage = "EXTRACT(jsonPayload.stage)" }
       value       = "EXTRACT(jsonPayload.wall_seconds)"

@@ -1,4 +1,4 @@
-# The names that more than one file uses. Those that the functions know too are compared by a test.
+# Names that several files use. A test compares those that the functions use, too, with the code.
 
 locals {
   labels = merge(var.labels, {
@@ -7,7 +7,7 @@ locals {
     managed-by  = "terraform"
   })
 
-  # The functions and the stages: what lies under which prefix of the trigger bucket (functions/epydrop/formats/names.py).
+  # Prefixes in the trigger bucket, as in functions/epydrop/formats/names.py.
   experiments_prefix = "experiments/"
   kicks_prefix       = "kicks/"
   replies_prefix     = "replies/"

@@ -1,4 +1,4 @@
-# The machines have no address of their own on the internet: Google's services are reached privately, all else by NAT.
+# The machines have no public addresses. They reach Google's APIs by Private Google Access and everything else by NAT.
 resource "google_compute_network" "epydrop" {
   name                    = "epydrop"
   auto_create_subnetworks = false

@@ -1,24 +1,24 @@
 output "drop_into" {
-  description = "Where experiments are dropped."
+  description = "The URL under which experiments are dropped."
   value       = "gs://${google_storage_bucket.trigger.name}/${local.experiments_prefix}"
 }
 
 output "image" {
-  description = "The digest of the image that new runs are bound to; empty until Cloud Build has released one."
+  description = "The image digest that new runs use; empty until Cloud Build has released an image."
   value       = local.image_digest
 }
 
 output "image_repository" {
-  description = "Where the stage image is pushed."
+  description = "The repository of the stage image."
   value       = local.image_repository
 }
 
 output "kick_topic" {
-  description = "Where kicks are published."
+  description = "The topic for kicks."
   value       = google_pubsub_topic.kicks.name
 }
 
 output "runs_url" {
-  description = "Where the runs lie."
+  description = "The URL of the runs."
   value       = local.data_url
 }

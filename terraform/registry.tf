@@ -1,6 +1,6 @@
-# The stage image. A run is bound to one digest from its first attempt to its last, so digests in use must stay:
-# the newest ten, the released one, and all of the last 180 days. A run waits and computes for at most 16 days an
-# attempt (Batch: 2 in the queue, 14 at work), three stages of three attempts each: 144 days.
+# The stage image. A run uses one digest from its first attempt to its last, so the cleanup keeps the newest ten, the
+# released one, and all of the last 180 days. A run can take 144 days: three stages, three attempts each, and Batch
+# lets an attempt queue for 2 days and run for 14.
 resource "google_artifact_registry_repository" "stage" {
   repository_id          = "epydrop"
   location               = var.region
@@ -60,8 +60,9 @@ resource "google_artifact_registry_repository_iam_member" "build_pushes" {
   member     = google_service_account.build.member
 }
 
-# Cloud Build gives the tag `release` to the image it has tested; its digest is read here, and nothing but digests
-# is ever run. Before the first build there is none: functions then refuse events, and get them again.
+# Cloud Build tags the tested image `release`. Terraform resolves the tag to a digest, because jobs run digests only: a
+# tag could move during a run. Before the first build there is no image; the functions then fail events, which Eventarc
+# delivers again later.
 data "google_artifact_registry_docker_images" "stage" {
   location      = var.region
   repository_id = "epydrop"
@@ -76,7 +77,8 @@ locals {
   image_digest = var.image != null ? var.image : try(local._released[0], "")
 }
 
-# What the functions are made of, built by Google from the source archive. Each service keeps its last revisions.
+# The images of the functions, built by Cloud Functions from the source archive. Services keep few old
+# revisions, so old images are deleted.
 resource "google_artifact_registry_repository" "functions" {
   repository_id          = "epydrop-functions"
   location               = var.region

@@ -1,9 +1,9 @@
-# The sweep: one message that makes the functions look after every run that is open or unsettled.
-# Cloud Scheduler's own agent may publish in its project without a further role.
+# The sweep: a periodic message that makes the functions check every open or unsettled run.
+# Cloud Scheduler's service agent can publish in its own project without another role.
 resource "google_cloud_scheduler_job" "sweep" {
   name        = "epydrop-sweep"
   region      = var.region
-  description = "Finishes what a lost event or a crash left undone"
+  description = "Checks every open run, to recover from lost events and crashes"
   schedule    = "*/5 * * * *"
   time_zone   = "Etc/UTC"
 

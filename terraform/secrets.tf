@@ -1,6 +1,5 @@
-# No value of a secret ever passes through terraform, so none stands in a plan or in the state. `epydrop deploy key`
-# makes the signing key, and a new one beside the old ones when it is to be changed; docs/deploy.md has the same
-# without the command.
+# Terraform creates the secrets without values, since a value would be stored in its plan and state in plain text.
+# `epydrop deploy key` creates the signing key, and rotates it; docs/deploy.md shows the same with gcloud.
 resource "google_secret_manager_secret" "signing_key" {
   secret_id           = "epydrop-signing-key"
   deletion_protection = var.deletion_protection
@@ -12,14 +11,14 @@ resource "google_secret_manager_secret" "signing_key" {
   depends_on = [google_project_service.services]
 }
 
-# Only tasks sign and verify; the functions pass on where the key is.
+# Only tasks sign and verify; the functions pass on the name of the secret.
 resource "google_secret_manager_secret_iam_member" "batch_signs" {
   secret_id = google_secret_manager_secret.signing_key.secret_id
   role      = "roles/secretmanager.secretAccessor"
   member    = google_service_account.batch.member
 }
 
-# For forecast repositories and a modelling suite that are private.
+# A GitHub token for private forecast repositories and a private modelling suite.
 resource "google_secret_manager_secret" "github_token" {
   count     = var.github_token ? 1 : 0
   secret_id = "epydrop-github-token"
@@ -42,7 +41,8 @@ resource "google_secret_manager_secret_iam_member" "github_token_readers" {
 }
 
 locals {
-  # By name, not by number: a changed key reaches the next job without an apply, and every version holds the old keys.
+  # The latest version, not a fixed one: a new key reaches the next job without an apply. Each version contains all
+  # older keys, too, so old artifacts can still be verified.
   signing_key_version  = "projects/${var.project_id}/secrets/${google_secret_manager_secret.signing_key.secret_id}/versions/latest"
   github_token_version = var.github_token ? "projects/${var.project_id}/secrets/${google_secret_manager_secret.github_token[0].secret_id}/versions/latest" : ""
 }

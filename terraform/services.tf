@@ -24,14 +24,14 @@ locals {
 resource "google_project_service" "services" {
   for_each           = local.services
   service            = each.value
-  disable_on_destroy = false # others in the project may use it
+  disable_on_destroy = false # other software in the project may use the service
 }
 
 data "google_project" "project" {
   depends_on = [google_project_service.services]
 }
 
-# Google's agents come into being when they are first needed, which is too late for the roles below.
+# Creates Google's service agents now: by default they are created on first use, too late for the roles below.
 resource "google_project_service_identity" "agents" {
   provider   = google-beta
   for_each   = toset(["batch.googleapis.com", "eventarc.googleapis.com"])
@@ -39,9 +39,9 @@ resource "google_project_service_identity" "agents" {
   depends_on = [google_project_service.services]
 }
 
-# Agents that come into being on request may lack the roles that they get when Google makes them by itself.
+# Agents created this way can lack the roles that Google grants when it creates them itself.
 resource "google_project_iam_member" "agents" {
-  #checkov:skip=CKV_GCP_49:these are the roles that Google itself gives to its own agents, and no account of ours has them
+  #checkov:skip=CKV_GCP_49:Google grants these roles to its own service agents by default; no account of ours has them
   for_each = {
     "batch.googleapis.com"    = "roles/batch.serviceAgent"
     "eventarc.googleapis.com" = "roles/eventarc.serviceAgent"
@@ -51,8 +51,8 @@ resource "google_project_iam_member" "agents" {
   member  = google_project_service_identity.agents[each.key].member
 }
 
-# A role holds a while after it was given: triggers of an agent without its role are refused
-# (hashicorp/terraform-provider-google issue 25294), and so are the builds of functions.
+# A granted role takes a while to be effective. Until then, creating triggers
+# (hashicorp/terraform-provider-google issue 25294) and building functions fails, so terraform waits.
 resource "time_sleep" "roles" {
   create_duration = "90s"
   triggers        = { agents = join(",", [for agent in google_project_service_identity.agents : agent.email]) }
@@ -71,7 +71,7 @@ data "google_storage_project_service_account" "storage" {
   depends_on = [google_project_service.services]
 }
 
-# Cloud Storage announces new objects on a topic that Eventarc makes, so the role cannot be given on one topic.
+# On the project: Cloud Storage publishes its events on a topic that Eventarc creates, so its name is not known here.
 resource "google_project_iam_member" "storage_publishes" {
   project = var.project_id
   role    = "roles/pubsub.publisher"

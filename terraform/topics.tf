@@ -1,11 +1,11 @@
-# Batch announces here what becomes of its jobs.
+# Batch publishes the state changes of jobs here.
 resource "google_pubsub_topic" "batch" {
   name       = "epydrop-batch"
   depends_on = [google_project_service.services]
 }
 
-# Google's pages ask for the role on the account of the job; the permissions of Batch's own agent suggest that it is
-# the one who publishes. Both have it, on this topic only.
+# Google's documentation says that the job's account publishes; the permissions of Batch's service agent suggest that
+# the agent does. Both get the role, on this topic only.
 resource "google_pubsub_topic_iam_member" "batch_publishes" {
   for_each = {
     agent = google_project_service_identity.agents["batch.googleapis.com"].member
@@ -16,7 +16,7 @@ resource "google_pubsub_topic_iam_member" "batch_publishes" {
   member = each.value
 }
 
-# What people ask of a run, and the checks that the sweep asks for.
+# Kicks: commands of people, and the checks of the sweep.
 resource "google_pubsub_topic" "kicks" {
   name       = "epydrop-kicks"
   depends_on = [google_project_service.services]
@@ -35,7 +35,7 @@ resource "google_pubsub_topic_iam_member" "users_kick" {
   member   = each.value
 }
 
-# News of runs, for whoever wants to subscribe.
+# Notifications about runs, for any subscriber.
 resource "google_pubsub_topic" "runs" {
   name       = "epydrop-runs"
   depends_on = [google_project_service.services]

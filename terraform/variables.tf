@@ -1,5 +1,5 @@
 variable "accept_from" {
-  description = "Dropped files older than this never start a run (RFC 3339). By default the time of the first apply."
+  description = "Files dropped before this time (RFC 3339) never start a run. By default the time of the first apply."
   type        = string
   default     = null
 
@@ -10,7 +10,7 @@ variable "accept_from" {
 }
 
 variable "artifact_retention_days" {
-  description = "Inputs and results of tasks (*.pkl.zst) are deleted after so many days; null keeps them."
+  description = "Days after which inputs and results of tasks (*.pkl.zst) are deleted; null keeps them."
   type        = number
   default     = null
 
@@ -25,7 +25,7 @@ variable "artifact_retention_days" {
 }
 
 variable "budget" {
-  description = "An alert at half, nine tenths and all of a monthly amount, for what carries the label component=epydrop."
+  description = "A monthly budget for resources with the label component=epydrop, with alerts at 50, 90 and 100 percent."
   type = object({
     billing_account = string
     amount          = number
@@ -40,7 +40,7 @@ variable "budget" {
 }
 
 variable "data_bucket" {
-  description = "An existing bucket for the runs, with uniform access, in the same project or one that the deployer may administer. By default a new one is made."
+  description = "An existing bucket for the runs, with uniform access, in this project or in one that the deployer administers. By default a new one is created."
   type        = string
   default     = null
 
@@ -51,7 +51,7 @@ variable "data_bucket" {
 }
 
 variable "data_prefix" {
-  description = "The folder of the data bucket under which the runs lie."
+  description = "The folder in the data bucket that holds the runs."
   type        = string
   default     = "runs/"
   nullable    = false
@@ -63,14 +63,14 @@ variable "data_prefix" {
 }
 
 variable "deletion_protection" {
-  description = "Whether the database and the functions' data refuse to be destroyed. Set it to false, apply, then destroy."
+  description = "Whether database, buckets and secrets are protected from destroy. To destroy, set it to false and apply first."
   type        = bool
   default     = true
   nullable    = false
 }
 
 variable "environment" {
-  description = "A word for this deployment, as a label on everything that it makes: production, staging."
+  description = "The name of this deployment, for example production or staging; a label on all resources."
   type        = string
   default     = "production"
   nullable    = false
@@ -82,7 +82,7 @@ variable "environment" {
 }
 
 variable "functions" {
-  description = "Sizes of the functions, by entry point. What is left out keeps its default."
+  description = "Sizes of the functions, by entry point. Omitted values keep their defaults."
   type = map(object({
     memory        = optional(string, "512Mi")
     cpu           = optional(string, "1")
@@ -104,14 +104,14 @@ variable "functions" {
 }
 
 variable "github_token" {
-  description = "Whether to make the secret epydrop-github-token, whose value the builder stage and Cloud Build then read."
+  description = "Whether to create the secret epydrop-github-token, which the builder stage and Cloud Build read."
   type        = bool
   default     = false
   nullable    = false
 }
 
 variable "image" {
-  description = "The digest of the stage image to deploy, to go back to an older one. By default the newest that Cloud Build released."
+  description = "The digest of the stage image, to roll back to an older one. By default the newest that Cloud Build released."
   type        = string
   default     = null
 
@@ -122,14 +122,14 @@ variable "image" {
 }
 
 variable "labels" {
-  description = "Labels for everything, besides component, environment and managed-by."
+  description = "More labels for all resources, in addition to component, environment and managed-by."
   type        = map(string)
   default     = {}
   nullable    = false
 }
 
 variable "network" {
-  description = "The machines' own network. Without NAT no task reaches the internet, and no forecast repository can be cloned."
+  description = "The network of the machines. Without NAT, tasks cannot reach the internet, nor clone forecast repositories."
   type = object({
     cidr = optional(string, "10.64.0.0/18")
     nat  = optional(bool, true)
@@ -144,7 +144,7 @@ variable "network" {
 }
 
 variable "notification_channels" {
-  description = "Names of Cloud Monitoring channels (projects/P/notificationChannels/N) that the alerts write to."
+  description = "Cloud Monitoring channels (projects/P/notificationChannels/N) that alerts are sent to."
   type        = list(string)
   default     = []
   nullable    = false
@@ -156,7 +156,7 @@ variable "notification_channels" {
 }
 
 variable "open_run_hours" {
-  description = "An alert is raised for a run that is open for longer than so many hours."
+  description = "Hours after which an open run raises an alert."
   type        = number
   default     = 24
   nullable    = false
@@ -168,7 +168,7 @@ variable "open_run_hours" {
 }
 
 variable "project_id" {
-  description = "The project that everything is made in. One project holds one deployment."
+  description = "The Google Cloud project. A project can hold one deployment."
   type        = string
   nullable    = false
 
@@ -179,7 +179,7 @@ variable "project_id" {
 }
 
 variable "region" {
-  description = "The region of everything, the machines and the data too: moving data between regions costs time and money."
+  description = "The region of all resources, machines and data included: traffic between regions costs time and money."
   type        = string
   nullable    = false
 
@@ -190,7 +190,7 @@ variable "region" {
 }
 
 variable "users" {
-  description = "Who may drop experiments and kicks and read the runs, such as group:modellers@example.org. Owners of the project may anyway."
+  description = "Members who may drop experiments, send kicks and read runs, such as group:modellers@example.org. Owners of the project always may."
   type        = set(string)
   default     = []
   nullable    = false

@@ -1,4 +1,4 @@
-# The state lies in a bucket that is named when terraform starts, so that no name stands here:
+# The state bucket is given at init, so that one checkout can manage several deployments:
 #   terraform init -backend-config=bucket=BUCKET -backend-config=prefix=epydrop
 terraform {
   required_version = ">= 1.9"
@@ -30,14 +30,15 @@ provider "google" {
   default_labels = local.labels
 }
 
-# Only for the identities of Google's own agents, which the other provider cannot create.
+# google-beta only for google_project_service_identity, which creates Google's service agents.
 provider "google-beta" {
   project        = var.project_id
   region         = var.region
   default_labels = local.labels
 }
 
-# Budgets belong to the billing account; with a person's credentials Google wants to know whose quota a request uses.
+# Budgets belong to the billing account, not to a project. With a person's credentials, the API requires the project
+# whose quota a request uses.
 provider "google" {
   alias                 = "billing"
   project               = var.project_id

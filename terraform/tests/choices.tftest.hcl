@@ -1,4 +1,4 @@
-# What changes when something is chosen.
+# The plan with each variable set to something other than its default.
 
 mock_provider "google" {
   mock_data "google_project" {

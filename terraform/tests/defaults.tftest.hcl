@@ -1,4 +1,4 @@
-# What a deployment is like when only the project and the region are given.
+# The plan with only project and region given.
 
 mock_provider "google" {
   mock_data "google_project" {

@@ -147,13 +147,14 @@ def test_a_file_starts_a_run_of_its_own_after_a_finished_one_or_with_new(whole: 
     before = set(whole.root.glob("runs/sweep/*"))
     whole.killed_when(
         lambda: (
-            set(whole.root.glob("runs/sweep/*/orders/builder-1.json"))
-            > {folder / "orders" / "builder-1.json" for folder in before}
+            set(whole.root.glob("runs/sweep/*/builder-artifacts/manifest.json"))
+            > {folder / "builder-artifacts" / "manifest.json" for folder in before}
         ),
         "run",
         file,
     )
     unfinished = set(whole.root.glob("runs/sweep/*")) - before
+    until(lambda: not whole.alive())
 
     found = whole.run(file, "--new")
 
@@ -209,7 +210,7 @@ def test_a_task_that_hangs_is_a_gap_in_the_outputs_and_a_retry_computes_it_alone
     assert (found["phase"], found["missing"], metadata["missing"]) == ("succeeded", "3", "3")
     assert found["failures"] == ["1 x timed_out (for example task 3)"]
     assert "timed out" in Path(found["report"]).read_text()
-    assert not epydrop.alive()
+    until(lambda: not epydrop.alive())
     results = epydrop.results()
     assert len(results) == 3
 

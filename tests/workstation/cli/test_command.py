@@ -210,9 +210,9 @@ def test_packing_never_writes_over_the_experiment(epydrop: Command) -> None:
     """A file that needs no other is what can be dropped already."""
     file = epydrop.file(SWEEP, "sweep.yaml")
 
-    assert "already what can be dropped" in epydrop("pack", file, "--set", "seed=8", code=64)
+    assert "can be dropped as it is" in epydrop("pack", file, "--set", "seed=8", code=64)
     epydrop.file(SWEEP, "weekly/experiment.yaml")
-    assert "would be packed the next time" in epydrop("pack", "weekly", "--to", "weekly", code=64)
+    assert "the next pack would include it" in epydrop("pack", "weekly", "--to", "weekly", code=64)
     assert "cannot be written" in epydrop("pack", "weekly", "--to", "no/such/folder.zip", code=64)
     assert (epydrop.folder / file).read_text() == SWEEP
 
@@ -232,7 +232,7 @@ def test_runs_are_listed_and_shown(finished: Command) -> None:
     assert run_id in finished("runs")
     assert "runner 1: succeeded, 4/4 done" in finished("show", "latest")
     assert len(json.loads(finished("show", run_id[:10], "--json"))["history"]) > 3
-    assert "lacks nothing" in finished("retry", run_id, code=65)
+    assert "lacks no result" in finished("retry", run_id, code=65)
     assert "has ended already" in finished("cancel", run_id, code=65)
     assert "there is no run 'nonsense'" in finished("show", "nonsense", code=65)
 

@@ -80,18 +80,18 @@ def family(vcpus: int) -> dict[str, Any]:
         (answer("policy of secret epydrop-signing-key", {}), "roles", "secretAccessor on secret epydrop-", APPLY),
         (refuse("trigger bucket"), "trigger bucket", "NOT_FOUND", APPLY),
         (change("trigger bucket", public_access_prevention="inherited"), "trigger bucket", "public", "--public-access"),
-        (answer("notifications", []), "trigger bucket", "nobody is told", 'functions["on_object_finalized"]'),
+        (answer("notifications", []), "trigger bucket", "no function is notified", 'functions["on_object_finalized"]'),
         (refuse("database"), "database", "NOT_FOUND", APPLY),
-        (change("database", deleteProtectionState=""), "database", "by mistake", "--delete-protection"),
+        (change("database", deleteProtectionState=""), "database", "not protected", "--delete-protection"),
         (answer("signing key", []), "signing key", "no artifact can be signed", "epydrop deploy key"),
         (refuse("signing key"), "signing key", "NOT_FOUND", APPLY),
         (answer("github token", []), "GitHub token", "no value", "gcloud secrets versions add epydrop-github-token"),
         (refuse("image"), "image", "not in the registry", APPLY),
-        (settings(EPYDROP_IMAGE=""), "image", "none is deployed", APPLY),
+        (settings(EPYDROP_IMAGE=""), "image", "no image is deployed", APPLY),
         (settings(EPYDROP_IMAGE=f"sha256:{'c' * 64}"), "image", "is released", APPLY),
         (refuse("function epydrop-kick"), "epydrop-kick", "NOT_FOUND", APPLY),
         (change("function epydrop-kick", state="FAILED"), "epydrop-kick", "it is FAILED", 'functions["on_kick"]'),
-        (change("function epydrop-kick", eventTrigger={}), "epydrop-kick", "events that fail", 'functions["on_kick"]'),
+        (change("function epydrop-kick", eventTrigger={}), "epydrop-kick", "failed events", 'functions["on_kick"]'),
         (change("function epydrop-kick", serviceConfig={}), "epydrop-kick", "internet", 'functions["on_kick"]'),
         (change("function epydrop-kick", buildConfig={}), "epydrop-kick", "entry point", 'functions["on_kick"]'),
         (change("sweep", state="PAUSED"), "sweep", "PAUSED", "gcloud scheduler jobs resume epydrop-sweep"),
@@ -99,7 +99,7 @@ def family(vcpus: int) -> dict[str, Any]:
         (
             change("family quota", dimensionsInfos=[family(24)]),
             "quota",
-            "24 C4D vCPUs in us-central1; 100 tasks at a time want 200",
+            "24 C4D vCPUs in us-central1; 100 tasks at a time need 200",
             "--quota-id=CPUS-PER-VM-FAMILY-per-project-region --dimensions=region=us-central1,vm_family=C4D",
         ),
         (change("family quota", dimensionsInfos=[]), "quota", "0 C4D vCPUs", "gcloud beta quotas preferences create"),
@@ -221,5 +221,5 @@ def test_the_command_tells_and_its_exit_code_too(monkeypatch: pytest.MonkeyPatch
 
     assert (fine.exit_code, told.exit_code, listed.exit_code) == (0, 1, 1)
     assert "WRONG sweep: it is PAUSED" in told.stdout
-    assert "mend it with: gcloud scheduler jobs resume" in told.stdout
+    assert "fix: gcloud scheduler jobs resume" in told.stdout
     assert [finding["check"] for finding in json.loads(listed.stdout) if finding["remedy"]] == ["sweep"]

@@ -1,4 +1,4 @@
-"""``epydrop build``: the stage image, by Cloud Build or by docker on this machine."""
+"""``epydrop build``: build the stage image, with Cloud Build or with docker on this machine."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ SuiteCommit = Annotated[
         "--suite-commit",
         envvar="EPYDROP_SUITE_COMMIT",
         metavar="SHA",
-        help="Builds epymodelingsuite in, at this full commit; without, the image has only epydemix.",
+        help="Install epymodelingsuite at this full commit; without it, the image has only epydemix.",
     ),
 ]
-NoCache = Annotated[bool, typer.Option("--no-cache", help="Build every layer anew.")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Rebuild every layer.")]
 
 build = typer.Typer(name="build", help="Build the image that the stages run in.", no_args_is_help=True)
 
@@ -39,10 +39,10 @@ def cloud(
     github_token: Annotated[
         bool, typer.Option("--github-token", help="Read the secret epydrop-github-token: the suite is private.")
     ] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Follow the build to its end.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the build and print its log.")] = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Let Cloud Build build, test, scan and release the image; `epydrop deploy apply` then deploys it.
+    """Build, test, scan and release the image with Cloud Build; `epydrop deploy apply` then deploys it.
 
     Example:
       epydrop build cloud --project my-project --region us-central1
@@ -70,7 +70,7 @@ def local(
     region: Region,
     suite_commit: SuiteCommit = "",
     no_cache: NoCache = False,
-    push: Annotated[bool, typer.Option("--push/--no-push", help="Whether to push it to the deployment.")] = True,
+    push: Annotated[bool, typer.Option("--push/--no-push", help="Push the image to the registry.")] = True,
     dry_run: DryRun = False,
 ) -> None:
     """Build the image with docker on this machine and push it; an experiment names its digest under run.image.
@@ -88,7 +88,7 @@ def local(
 
 @build.command()
 def dev(suite_commit: SuiteCommit = "", no_cache: NoCache = False, dry_run: DryRun = False) -> None:
-    """Build the image for folders only, as epydrop-stage:dev, with docker on this machine.
+    """Build epydrop-stage:dev with docker on this machine: it reads and writes folders, not buckets.
 
     Example:
       epydrop build dev --dry-run
@@ -101,8 +101,8 @@ def dev(suite_commit: SuiteCommit = "", no_cache: NoCache = False, dry_run: DryR
 @build.command()
 def status(
     project: Project,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")] = 10,
-    ongoing: Annotated[bool, typer.Option("--ongoing", help="Only those that are queued or at work.")] = False,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="The most builds to list.")] = 10,
+    ongoing: Annotated[bool, typer.Option("--ongoing", help="Only queued and running builds.")] = False,
     dry_run: DryRun = False,
 ) -> None:
     """List Cloud Build's builds of the image, newest first.
@@ -125,7 +125,7 @@ def status(
 
 
 def _docker_build(target: str, tag: str, root: Path, suite_commit: str, *, no_cache: bool) -> Command:
-    """A token in GITHUB_TOKEN is mounted for the one step that fetches the suite; its value is not in the command."""
+    """The docker command. A token in GITHUB_TOKEN is mounted as a secret: its value is in no argument and no layer."""
     secret = ("--secret", "id=github_token,env=GITHUB_TOKEN") if os.environ.get("GITHUB_TOKEN") else ()
     return (
         *("docker", "build", "--file", "stage_image/Dockerfile", "--target", target, "--tag", tag),
@@ -137,7 +137,7 @@ def _docker_build(target: str, tag: str, root: Path, suite_commit: str, *, no_ca
 
 
 def commit_of(root: Path) -> str:
-    """The commit that is checked out, marked when files differ from it; 'unknown' for a folder without git."""
+    """The checked-out commit, with '-changed' if files differ from it; 'unknown' outside a git repository."""
     git = ("git", "-C", str(root))
     try:
         commit = subprocess.run((*git, "rev-parse", "HEAD"), capture_output=True, text=True, check=True).stdout.strip()

@@ -1,4 +1,7 @@
-"""``epydrop deploy``: terraform with the arguments of a deployment, and the signing key, which terraform never sees."""
+"""``epydrop deploy``: terraform with the arguments of a deployment, and the signing key.
+
+The key does not go through terraform, whose state would hold it in plain text.
+"""
 
 from __future__ import annotations
 
@@ -21,16 +24,16 @@ StateBucket = Annotated[
         "--state-bucket",
         envvar="EPYDROP_STATE_BUCKET",
         metavar="BUCKET",
-        help="Where terraform keeps its state; epydrop-state-PROJECT unless given.",
+        help="The bucket of terraform's state; by default epydrop-state-PROJECT.",
     ),
 ]
 VarFile = Annotated[
     Path | None,
-    typer.Option("--var-file", envvar="EPYDROP_VAR_FILE", metavar="FILE", help="More variables, for terraform."),
+    typer.Option("--var-file", envvar="EPYDROP_VAR_FILE", metavar="FILE", help="A file with more variables."),
 ]
-Words = Annotated[list[str] | None, typer.Argument(metavar="[-- TERRAFORM_ARGUMENTS]", help="Handed on to terraform.")]
+Words = Annotated[list[str] | None, typer.Argument(metavar="[-- TERRAFORM_ARGUMENTS]", help="Passed on to terraform.")]
 
-deploy = typer.Typer(name="deploy", help="Make, change and remove a deployment in Google Cloud.", no_args_is_help=True)
+deploy = typer.Typer(name="deploy", help="Create, change and remove a deployment in the cloud.", no_args_is_help=True)
 
 
 @deploy.callback()
@@ -65,7 +68,7 @@ def apply(
     words: Words = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Make the deployment, or bring it up to date; terraform asks before it begins.
+    """Create or update the deployment; terraform asks for confirmation first.
 
     Examples:
       epydrop deploy apply --project my-project --region us-central1
@@ -85,7 +88,7 @@ def destroy(
     words: Words = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Remove the deployment; refused while deletion_protection is on. Terraform asks before it begins.
+    """Remove the deployment; refused while deletion_protection is on. Terraform asks for confirmation first.
 
     Example:
       epydrop deploy destroy --project my-project --region us-central1
@@ -97,11 +100,11 @@ def destroy(
 @deploy.command()
 def output(
     project: Project,
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One output; all unless given.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One output; by default all.")] = None,
     state_bucket: StateBucket = "",
     dry_run: DryRun = False,
 ) -> None:
-    """Tell where a deployment's buckets, topics and image are.
+    """Print the names of a deployment's buckets, topics and image.
 
     Example:
       epydrop deploy output drop_into
@@ -111,9 +114,9 @@ def output(
 
 @deploy.command()
 def key(project: Project, dry_run: DryRun = False) -> None:
-    """Make the key that signs artifacts; later, a new one beside the old ones, which stay for reading.
+    """Create the key that signs artifacts, or a newer one; older keys stay, to verify older artifacts.
 
-    The keys pass through pipes: they are in no argument, no file and no state.
+    The keys are passed through pipes: they appear in no argument, no file and no terraform state.
 
     Example:
       epydrop deploy key --project my-project
@@ -146,7 +149,7 @@ def _variables(project: str, region: str, var_file: Path | None) -> Command:
 
 
 def _terraform(project: str, state_bucket: str, words: Command, *, dry_run: bool) -> None:
-    """Terraform is pointed to the deployment's state each time, so no folder remembers another deployment's."""
+    """Runs terraform after an init with this deployment's state: the folder may have been used for another."""
     terraform = ("terraform", "-chdir=terraform")
     bucket = state_bucket or f"epydrop-state-{project}"
     init = (

@@ -1,4 +1,4 @@
-"""``epydrop doctor``: asks a deployment how it is, and says what would mend it."""
+"""``epydrop doctor``: check a deployment, and print the command that fixes each problem."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from epydrop_workstation.deployment.gathered import Place, gather
 
 
 def doctor(project: Project, region: Region, as_json: AsJson = False) -> None:
-    """Check a deployment in Google Cloud; for each thing that is wrong, name the one command that mends it.
+    """Check a deployment in Google Cloud; for each problem, print the one command that fixes it.
 
-    Only reads. Ends with exit code 1 if anything is wrong.
+    Only reads. Ends with exit code 1 if there is a problem.
 
     Example:
       epydrop doctor --project my-project --region us-central1
@@ -31,6 +31,6 @@ def doctor(project: Project, region: Region, as_json: AsJson = False) -> None:
             mark = "ok   " if finding.is_fine else "WRONG"
             console.print(f"{mark} {finding.check}: {finding.says}", markup=False, soft_wrap=True)
             if finding.remedy:
-                console.print(f"      mend it with: {finding.remedy}", markup=False, soft_wrap=True)
+                console.print(f"      fix: {finding.remedy}", markup=False, soft_wrap=True)
     if not all(finding.is_fine for finding in found):
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""A trial: the builder's own verdict on an experiment, in a folder that is thrown away. Nothing is computed."""
+"""A dry run: the builder stage on an experiment, in a temporary folder. It finds every problem and plans the tasks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from epydrop_workstation.local.wiring import local_machine
 
 
 @dataclass(frozen=True)
-class Trial:
+class DryRunPlan:
     """What a run of the experiment would do."""
 
     experiment: Experiment
@@ -28,7 +28,7 @@ class Trial:
 
     @property
     def document(self) -> dict[str, Any]:
-        """The plan for programs."""
+        """The plan as ``--json`` prints it."""
         return {
             "exp_id": self.experiment.exp_id,
             "tasks": self.manifest.tasks,
@@ -39,9 +39,9 @@ class Trial:
         }
 
 
-def trial_of(name: str, data: bytes) -> Trial:
-    """Builds the tasks of a packed experiment, and forgets them. Raises BadInput with every problem found."""
-    with tempfile.TemporaryDirectory(prefix="epydrop-trial-") as folder, local_machine(Path(folder)) as machine:
+def build_plan(name: str, data: bytes) -> DryRunPlan:
+    """Builds the tasks of a packed experiment without keeping them. Raises BadInput with every problem found."""
+    with tempfile.TemporaryDirectory(prefix="epydrop-dry-run-") as folder, local_machine(Path(folder)) as machine:
         run_id = machine.drop(name, data)
 
         def is_built() -> bool:
@@ -55,22 +55,22 @@ def trial_of(name: str, data: bytes) -> Trial:
         return _verdict(stored.run)
 
 
-def _verdict(run: Run) -> Trial:
+def _verdict(run: Run) -> DryRunPlan:
     if run.phase is Phase.REJECTED:
         raise BadInput(*(Problem(text) for text in run.problems))
     if run.phase is not Phase.RUNNER:
-        raise EpydropError(f"the experiment could not be tried: {run.reason}")
+        raise EpydropError(f"the experiment could not be checked: {run.reason}")
     store = open_store(run.run_url)
     resolved = read_experiment(store.read(names.RESOLVED_EXPERIMENT), names.RESOLVED_EXPERIMENT, run.exp_id)
     name = names.manifest_name(run.inputs)
-    return Trial(resolved, from_json(Manifest, store.read(name), name))
+    return DryRunPlan(resolved, from_json(Manifest, store.read(name), name))
 
 
-def tell_trial(trial: Trial) -> None:
-    """The plan in words."""
-    run = trial.experiment.run
-    print(f"{trial.experiment.exp_id}: valid, {trial.manifest.tasks} tasks")
-    for name, (start, stop) in trial.manifest.locations.items():
+def print_plan(plan: DryRunPlan) -> None:
+    """Prints the plan for people."""
+    run = plan.experiment.run
+    print(f"{plan.experiment.exp_id}: valid, {plan.manifest.tasks} tasks")
+    for name, (start, stop) in plan.manifest.locations.items():
         print(f"  {name}: tasks {start} to {stop - 1}")
     for stage in Stage:
         size = run.resources(stage)

@@ -23,7 +23,7 @@ from epydrop_workstation.local.wiring import existing_machine
 
 
 def cancel(run: RunId, root: Root = DEFAULT_ROOT, as_json: AsJson = False) -> None:
-    """End a run; what is finished stays.
+    """Cancel a run; finished results are kept.
 
     Example:
       epydrop cancel 20261122-231500-1a2b3c4d
@@ -45,14 +45,14 @@ def retry(
     everything: Annotated[
         bool, typer.Option("--all", help="Compute everything again, from the builder on.", show_default=False)
     ] = False,
-    memory_mib: Annotated[int | None, typer.Option(min=1, help="MiB for each task of the stage that goes on.")] = None,
-    max_run_duration: Annotated[int | None, typer.Option(min=1, help="Seconds for each of its tasks.")] = None,
+    memory_mib: Annotated[int | None, typer.Option(min=1, help="MiB for each task of the resumed stage.")] = None,
+    max_run_duration: Annotated[int | None, typer.Option(min=1, help="Seconds for each try of its tasks.")] = None,
     parallelism: Parallelism = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let a failed or cancelled run go on: only what is missing is computed.
+    """Resume a failed or cancelled run: only what is missing is computed.
 
-    With --all or --from, what was computed before is kept where it is, and nothing of it gets into the new outputs.
+    With --all or --from, earlier results stay in their folders, and the new outputs use none of them.
 
     Examples:
       epydrop retry latest
@@ -67,7 +67,7 @@ def retry(
     message: dict[str, Any] = {"from": start, "memory_mib": memory_mib, "max_run_duration": max_run_duration}
     with existing_machine(root, parallelism=parallelism) as machine:
         found = find_run(machine.runs, run)
-        _refuse_needless(found, start)
+        _refuse_complete(found, start)
         asked = {key: value for key, value in message.items() if value is not None}
         _kick_and_follow(machine, found, {"retry": found.run_id, **asked}, as_json=as_json)
 
@@ -83,14 +83,14 @@ def rerun_output(
 ) -> None:
     """Make another set of outputs from the results of a run, beside the first; nothing else is computed.
 
-    For the suite epymodelingsuite the file is one of its own, with 'output:'.
+    The file of the suite epymodelingsuite has its own format, with the key 'output:'.
 
     Example:
       epydrop rerun-output latest --config more-quantiles.yaml
     """
     with existing_machine(root) as machine:
         found = find_run(machine.runs, run)
-        _refuse_unpublishable(found)
+        _refuse_without_results(found)
         asked = _read_config(config, found) if config else {}
         _kick_and_follow(machine, found, {"output": found.run_id, "config": asked}, as_json=as_json)
 
@@ -115,21 +115,21 @@ def _is_taken_up(stored: Stored | None, before: Run) -> bool:
     return stored is not None and stored.run.kicks != before.kicks
 
 
-def _refuse_needless(run: Run, start: Stage | None) -> None:
-    _refuse_unended(run)
+def _refuse_complete(run: Run, start: Stage | None) -> None:
+    _refuse_open_or_rejected(run)
     if run.phase is Phase.SUCCEEDED and not run.missing and start is None:
-        raise BadInput(Problem(f"run {run.run_id} lacks nothing", hint="--from STAGE computes it again"))
+        raise BadInput(Problem(f"run {run.run_id} lacks no result", hint="--from STAGE computes it again"))
 
 
-def _refuse_unpublishable(run: Run) -> None:
-    _refuse_unended(run)
+def _refuse_without_results(run: Run) -> None:
+    _refuse_open_or_rejected(run)
     if run.current is None or run.current.stage is not Stage.OUTPUT:
-        problem = f"run {run.run_id} has no results to make outputs of: it {run.phase} before"
+        problem = f"run {run.run_id} has no results to make outputs from: it {run.phase} before"
         raise BadInput(Problem(problem, hint=f"epydrop retry {run.run_id} computes what is missing"))
 
 
-def _refuse_unended(run: Run) -> None:
+def _refuse_open_or_rejected(run: Run) -> None:
     if run.phase.is_open:
-        raise BadInput(Problem(f"run {run.run_id} is still at work: {run.phase}", hint="cancel it first"))
+        raise BadInput(Problem(f"run {run.run_id} is still running: {run.phase}", hint="cancel it first"))
     if run.phase is Phase.REJECTED:
-        raise BadInput(Problem(f"run {run.run_id} was rejected", hint="mend the file and run it again"))
+        raise BadInput(Problem(f"run {run.run_id} was rejected", hint="fix the file and run it again"))

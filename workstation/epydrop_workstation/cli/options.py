@@ -13,7 +13,7 @@ Root = Annotated[
         "--root",
         envvar="EPYDROP_ROOT",
         metavar="DIR",
-        help="The folder that holds the runs and all that belongs to them.",
+        help="The folder that holds the runs and their state.",
     ),
 ]
 DEFAULT_ROOT = Path("epydrop-runs")
@@ -23,11 +23,11 @@ Packable = Annotated[
 ]
 Parallelism = Annotated[
     int | None,
-    typer.Option("--parallelism", "-p", min=1, metavar="N", help="Tasks at a time; all cores unless given."),
+    typer.Option("--parallelism", "-p", min=1, metavar="N", help="Tasks at a time; by default the number of cores."),
 ]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Changes the experiment, e.g. --set tasks.chains=2. Repeatable."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a value, e.g. --set tasks.chains=2. Repeatable."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 RunId = Annotated[

@@ -1,4 +1,4 @@
-"""``epydrop pack``: what is dropped into the bucket, when that is more than one file."""
+"""``epydrop pack``: an experiment of several files as the one file to drop into the bucket."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from epydrop_workstation.packing import pack as packed
 
 def pack(
     path: Packable,
-    to: Annotated[Path, typer.Option("--to", metavar="PATH", help="A folder, or the file to write.")] = Path(),
+    to: Annotated[Path, typer.Option("--to", metavar="PATH", help="The folder or the file to write to.")] = Path(),
     settings: Settings = None,
 ) -> None:
-    """Make the one file to drop into the bucket of an experiment and the files that it needs.
+    """Pack an experiment and the files that it needs into the one file to drop into the bucket.
 
     Examples:
       epydrop pack weekly/
@@ -27,9 +27,9 @@ def pack(
     name, data = packed(path, settings or ())
     target = to / name if to.is_dir() else to
     if target.exists() and target.samefile(path):
-        raise ConfigurationError(f"{path} is already what can be dropped; --to writes it, with its settings, elsewhere")
+        raise ConfigurationError(f"{path} can be dropped as it is; --to writes it, with its settings, to another place")
     if path.is_dir() and target.resolve().is_relative_to(path.resolve()):
-        raise ConfigurationError(f"{target} lies in the folder itself and would be packed the next time; give --to")
+        raise ConfigurationError(f"{target} is inside the packed folder, so the next pack would include it; give --to")
     try:
         target.write_bytes(data)
     except OSError as error:

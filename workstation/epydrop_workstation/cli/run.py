@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from epydrop_workstation.cli.dry_run import Trial, tell_trial, trial_of
+from epydrop_workstation.cli.dry_run import DryRunPlan, build_plan, print_plan
 from epydrop_workstation.cli.follow import follow
 from epydrop_workstation.cli.options import DEFAULT_ROOT, AsJson, Packable, Parallelism, Root, Settings
 from epydrop_workstation.local.local_cloud import Machine
@@ -23,12 +23,12 @@ def run(
     parallelism: Parallelism = None,
     settings: Settings = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and plan, but compute nothing.")] = False,
-    new: Annotated[bool, typer.Option("--new", help="Start anew even if an unfinished run could go on.")] = False,
+    new: Annotated[bool, typer.Option("--new", help="Start a new run instead of resuming an unfinished one.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run an experiment from file to forecast on this machine.
 
-    Killed at any moment, the same command goes on where it stopped.
+    If it is killed at any moment, the same command resumes where it stopped.
 
     Examples:
       epydrop run flu.yaml
@@ -39,21 +39,21 @@ def run(
     """
     name, data = pack(path, settings or ())
     if dry_run:
-        _show_plan(trial_of(name, data), as_json=as_json)
+        _show_plan(build_plan(name, data), as_json=as_json)
         return
     with local_machine(root, parallelism=parallelism) as machine:
-        follow(machine, _run_to_go_on_with(machine, name, data, new=new), as_json=as_json)
+        follow(machine, _run_to_resume(machine, name, data, new=new), as_json=as_json)
 
 
-def _run_to_go_on_with(machine: Machine, name: str, data: bytes, *, new: bool) -> str:
-    """The newest unfinished run of the same content, else a new one."""
+def _run_to_resume(machine: Machine, name: str, data: bytes, *, new: bool) -> str:
+    """The id of the newest unfinished run of the same content, else of a new one."""
     md5 = base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
     unfinished = None if new else machine.runs.resumable(md5)
     return unfinished.run_id if unfinished is not None else machine.drop(name, data)
 
 
-def _show_plan(trial: Trial, *, as_json: bool) -> None:
+def _show_plan(plan: DryRunPlan, *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(trial.document, indent=1))
+        print(json.dumps(plan.document, indent=1))
     else:
-        tell_trial(trial)
+        print_plan(plan)

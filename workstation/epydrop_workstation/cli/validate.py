@@ -1,4 +1,4 @@
-"""``epydrop validate``: every problem of every file, before anything is spent."""
+"""``epydrop validate``: find every problem of experiment files, before a run costs anything."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from epydrop.errors import BadInput, ExitCode
-from epydrop_workstation.cli.dry_run import trial_of
+from epydrop_workstation.cli.dry_run import build_plan
 from epydrop_workstation.cli.options import AsJson, Settings
 from epydrop_workstation.packing import pack
 
@@ -44,7 +44,7 @@ def validate(
 
 def _problems(path: Path, settings: list[str]) -> list[str]:
     try:
-        trial_of(*pack(path, settings))
+        build_plan(*pack(path, settings))
     except BadInput as error:
         return [str(problem) for problem in error.problems]
     return []

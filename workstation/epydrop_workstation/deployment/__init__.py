@@ -1,1 +1,1 @@
-"""A deployment in a Google Cloud project: what it should be like, and what ``epydrop doctor`` finds it to be."""
+"""A deployment in a Google Cloud project: its expected state, and the checks of ``epydrop doctor``."""

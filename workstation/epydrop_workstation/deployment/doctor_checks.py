@@ -1,4 +1,4 @@
-"""Whether a deployment is as it should be: pure, over what was gathered. Each failure names what mends it."""
+"""The checks of a deployment: pure functions of the gathered answers. Each problem comes with its fix."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ SERVICES = (
     "artifactregistry", "batch", "cloudbuild", "cloudfunctions", "cloudquotas", "cloudscheduler", "compute",
     "eventarc", "firestore", "iam", "logging", "monitoring", "pubsub", "run", "secretmanager", "storage",
 )  # fmt: skip
-_UNLIMITED = 1_000_000_000  # Google says -1
-VCPUS = 200  # what the runner takes unless told otherwise: 100 tasks at a time, 2 vCPU each
+_UNLIMITED = 1_000_000_000  # the API returns -1
+VCPUS = 200  # the default of the runner: 100 tasks at a time, 2 vCPU each
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The outcome of one check. ``remedy`` is one command; empty when all is well."""
+    """The outcome of one check. ``remedy`` is one command; empty if there is no problem."""
 
     check: str
     says: str
@@ -37,12 +37,12 @@ class Finding:
 
     @property
     def is_fine(self) -> bool:
-        """Whether nothing has to be done."""
+        """Whether the check passed."""
         return not self.remedy
 
 
 def findings(place: Place, facts: Facts) -> Iterator[Finding]:
-    """Every check, in the order in which a deployment is made: what comes first often explains what comes later."""
+    """All checks, in the order in which a deployment is created: an early problem often causes the later ones."""
     if facts["project"].error:
         yield Finding(
             "project", _first_line(facts["project"]), f"gcloud auth login && gcloud projects describe {place.project}"
@@ -93,7 +93,7 @@ def _grants(place: Place, facts: Facts) -> Iterator[Finding]:
     for grant in surplus:
         yield Finding("roles", f"not needed: {grant}", _revoke(grant, wanted, place))
     if not (unknown or missing or surplus):
-        yield Finding("roles", f"all {len(wanted)} are given, and no other to our accounts")
+        yield Finding("roles", f"all {len(wanted)} are granted, and no others to our accounts")
 
 
 def _found_grants(facts: Facts, resources: set[str]) -> Iterator[Grant]:
@@ -105,9 +105,10 @@ def _found_grants(facts: Facts, resources: set[str]) -> Iterator[Grant]:
 
 
 def _revoke(grant: Grant, wanted: set[Grant], place: Place) -> str:
-    """The command that takes this role and none that is wanted.
+    """The command that revokes this role and none that is wanted.
 
-    ``--all`` takes every binding of member and role, whatever its condition; topics have no conditions.
+    ``--all`` revokes every binding of member and role, whatever its condition, so it is no choice if another of these
+    bindings is wanted; topics have no conditions.
     """
     kind, _, name = grant.resource.partition(" ")
     project = f" --project {place.project}"
@@ -142,10 +143,10 @@ def _trigger_bucket(place: Place, facts: Facts) -> Iterator[Finding]:
         closing = f"gcloud storage buckets update gs://{place.trigger_bucket} --public-access-prevention"
         yield Finding("trigger bucket", "it could be made public", closing)
     if notifications.error or "OBJECT_FINALIZE" not in json.dumps(notifications.value):
-        says = _first_line(notifications) if notifications.error else "nobody is told of dropped files"
+        says = _first_line(notifications) if notifications.error else "no function is notified of dropped files"
         yield Finding("trigger bucket", says, _replace_function("on_object_finalized", place))
     else:
-        yield Finding("trigger bucket", "dropped files are announced")
+        yield Finding("trigger bucket", "the functions are notified of dropped files")
 
 
 def _database(place: Place, facts: Facts) -> Iterator[Finding]:
@@ -154,15 +155,15 @@ def _database(place: Place, facts: Facts) -> Iterator[Finding]:
         yield Finding("database", _first_line(answer), _apply(place))
     elif answer.value.get("deleteProtectionState") != "DELETE_PROTECTION_ENABLED":
         protect = f"gcloud firestore databases update --database=epydrop --delete-protection --project {place.project}"
-        yield Finding("database", "it can be deleted by mistake", protect)
+        yield Finding("database", "it is not protected from deletion", protect)
     else:
-        yield Finding("database", "it is there, and protected from deletion")
+        yield Finding("database", "it exists and is protected from deletion")
 
 
 def _secrets(place: Place, facts: Facts) -> Iterator[Finding]:
     answer = facts["signing key"]
     if answer.error or not answer.value:
-        says = _first_line(answer) if answer.error else "there is none: no artifact can be signed"
+        says = _first_line(answer) if answer.error else "it has no value: no artifact can be signed"
         remedy = _apply(place) if answer.error else f"epydrop deploy key --project {place.project}"
         yield Finding("signing key", says, remedy)
     else:
@@ -183,9 +184,9 @@ def _image(place: Place, facts: Facts) -> Iterator[Finding]:
     released = _released(facts["tags"])
     deployed = settings_of(facts).get("EPYDROP_IMAGE", "")
     if not deployed:
-        yield Finding("image", "none is deployed; no run can start", _apply(place) if released else build)
+        yield Finding("image", "no image is deployed, so no run can start", _apply(place) if released else build)
     elif facts["image"].error:
-        yield Finding("image", f"{deployed} is deployed, and not in the registry", _apply(place) if released else build)
+        yield Finding("image", f"{deployed} is deployed but not in the registry", _apply(place) if released else build)
     elif released and released != deployed:
         yield Finding("image", f"{released} is released, {deployed} is deployed", _apply(place))
     else:
@@ -193,7 +194,7 @@ def _image(place: Place, facts: Facts) -> Iterator[Finding]:
 
 
 def _released(answer: Answer) -> str:
-    """The digest with the tag ``release``; gcloud tells tags and versions by their full names."""
+    """The digest with the tag ``release``; gcloud prints tags and versions with their full resource names."""
     for tag in answer.value or []:
         if str(tag.get("tag", "")).rsplit("/", 1)[-1] == "release":
             return str(tag.get("version", "")).rsplit("/", 1)[-1]
@@ -210,18 +211,18 @@ def _functions(place: Place, facts: Facts) -> Iterator[Finding]:
         if wrong:
             yield Finding(name, "; ".join(wrong), _replace_function(entry_point, place))
         else:
-            yield Finding(name, "it is active, retried, and closed to the internet")
+            yield Finding(name, "it is active, retries events, and is not reachable from the internet")
 
 
 def _wrong_with(function: dict[str, Any], entry_point: str) -> Iterator[str]:
     state = function.get("state")
     if state != "ACTIVE":
         messages = [message.get("message", "") for message in function.get("stateMessages", [])]
-        yield f"it is {state}: {' '.join(messages) or 'the log of its build says why'}"
+        yield f"it is {state}: {' '.join(messages) or 'see the log of its build'}"
     if function.get("buildConfig", {}).get("entryPoint") != entry_point:
         yield f"its entry point is not {entry_point}"
     if function.get("eventTrigger", {}).get("retryPolicy") != "RETRY_POLICY_RETRY":
-        yield "events that fail are lost"
+        yield "failed events are lost, because it does not retry"
     if function.get("serviceConfig", {}).get("ingressSettings") != "ALLOW_INTERNAL_ONLY":
         yield "it can be reached from the internet"
 
@@ -238,7 +239,7 @@ def _sweep(place: Place, facts: Facts) -> Iterator[Finding]:
 
 
 def _quota(place: Place, facts: Facts) -> Iterator[Finding]:
-    """Newer families of machines count against quotas of their own, and all against that of the whole project."""
+    """The vCPUs of newer machine families have their own quotas; those of all families share the project's."""
     family = machine_family()
     for name, what, dimensions in (
         ("family quota", f"{family} vCPUs in {place.region}", {"region": place.region, "vm_family": family}),
@@ -250,16 +251,16 @@ def _quota(place: Place, facts: Facts) -> Iterator[Finding]:
             continue
         limit = _limit(answer.value, dimensions, place)
         if limit < VCPUS:
-            says = f"{limit} {what}; 100 tasks at a time want {VCPUS}"
+            says = f"{limit} {what}; 100 tasks at a time need {VCPUS}"
             yield Finding("quota", says, _ask_for_more(answer.value["quotaId"], dimensions, place))
         else:
             yield Finding("quota", f"{limit} {what}")
 
 
 def _limit(quota: dict[str, Any], wanted: dict[str, str], place: Place) -> int:
-    """The limit of the narrowest entry that speaks of these dimensions; 0 without one, as a quota may not be given.
+    """The limit of the most specific entry that matches these dimensions; 0 without one: no quota is granted.
 
-    An entry names its region among the dimensions, or lists the places that it applies to.
+    An entry has its region among the dimensions, or lists the locations that it applies to.
     """
     fitting = [
         (len(entry.get("dimensions", {})), int(entry.get("details", {}).get("value", 0)))

@@ -1,4 +1,4 @@
-"""What a project says of itself: the questions, as gcloud commands, and their answers. Asks; judges nothing."""
+"""The state of a project, gathered with read-only gcloud commands. The checks of it are in ``doctor_checks``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FUNCTIONS = {
 
 @dataclass(frozen=True)
 class Answer:
-    """What gcloud printed, read as JSON, or why it could not tell."""
+    """The JSON that gcloud printed, or its error message."""
 
     value: Any = None
     error: str = ""
@@ -37,14 +37,14 @@ Ask = Callable[[tuple[str, ...]], Answer]
 
 @dataclass(frozen=True)
 class Place:
-    """Where a deployment is."""
+    """The project and region of a deployment."""
 
     project: str
     region: str
 
     @property
     def trigger_bucket(self) -> str:
-        """Where files are dropped."""
+        """The name of the bucket for dropped files."""
         return f"epydrop-trigger-{self.project}"
 
     @property
@@ -54,12 +54,12 @@ class Place:
 
 
 def ask_gcloud(words: tuple[str, ...]) -> Answer:
-    """One question. Raises ConfigurationError where gcloud is not installed."""
+    """Runs one gcloud command. Raises ConfigurationError if gcloud is not installed."""
     command = ("gcloud", *words, "--format=json")
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
     except FileNotFoundError as error:
-        raise ConfigurationError("gcloud is not installed here; the doctor asks with it") from error
+        raise ConfigurationError("gcloud is not installed; epydrop doctor needs it") from error
     except subprocess.TimeoutExpired:
         return Answer(error=f"no answer within {PATIENCE} s")
     if done.returncode:
@@ -68,7 +68,7 @@ def ask_gcloud(words: tuple[str, ...]) -> Answer:
 
 
 def gather(place: Place, ask: Ask = ask_gcloud) -> dict[str, Answer]:
-    """All that the checks look at, in two rounds: the second asks about what the first one named."""
+    """All answers that the checks need. Two rounds, because the second asks for resources that the first one named."""
     facts = _ask_all(first_questions(place), ask)
     return {**facts, **_ask_all(further_questions(place, facts), ask)}
 
@@ -79,7 +79,7 @@ def _ask_all(questions: Mapping[str, tuple[str, ...]], ask: Ask) -> dict[str, An
 
 
 def first_questions(place: Place) -> dict[str, tuple[str, ...]]:
-    """Each question's name, and gcloud's words for it."""
+    """The questions of the first round: name -> gcloud arguments."""
     project = ("--project", place.project)
     return {
         "project": ("projects", "describe", place.project),
@@ -99,7 +99,7 @@ def first_questions(place: Place) -> dict[str, tuple[str, ...]]:
 
 
 def questions_of_quota(place: Place) -> dict[str, tuple[str, ...]]:
-    """How many processors the runner's machines may have: of their own family in the region, and of all kinds."""
+    """The vCPU quotas that limit the runner: of its machine family in the region, and of all families."""
     return {
         name: (
             "beta",
@@ -118,12 +118,12 @@ def questions_of_quota(place: Place) -> dict[str, tuple[str, ...]]:
 
 
 def machine_family() -> str:
-    """The machines that the runner takes unless told otherwise, as quotas call them: C4D."""
+    """The runner's default machine family, as quotas name it: C4D."""
     return RUNNER_FAMILY.partition("-")[0].upper()
 
 
 def further_questions(place: Place, facts: Facts) -> dict[str, tuple[str, ...]]:
-    """What depends on the functions' settings: the deployed image, the token, and the policies of what is guarded."""
+    """The questions that depend on the functions' settings: the deployed image, the token, and the IAM policies."""
     settings = settings_of(facts)
     questions: dict[str, tuple[str, ...]] = {}
     if digest := settings.get("EPYDROP_IMAGE"):
@@ -136,7 +136,7 @@ def further_questions(place: Place, facts: Facts) -> dict[str, tuple[str, ...]]:
 
 
 def settings_of(facts: Facts) -> dict[str, str]:
-    """The environment of the functions, as far as one of them told it."""
+    """The environment variables of the functions, from the first that answered; empty if none did."""
     for name in FUNCTIONS:
         answer = facts.get(f"function {name}", Answer())
         if answer.value:
@@ -145,7 +145,7 @@ def settings_of(facts: Facts) -> dict[str, str]:
 
 
 def wanted_grants(place: Place, facts: Facts) -> set[Grant]:
-    """The roles that this deployment should have given, with its own names filled in."""
+    """The roles that this deployment should have granted."""
     settings = settings_of(facts)
     data_url = settings.get("EPYDROP_DATA_URL", f"gs://epydrop-data-{place.project}/")
     names = {
@@ -184,4 +184,4 @@ def _policy_of(resource: str, place: Place) -> tuple[str, ...]:
         case "topic":
             return ("pubsub", "topics", "get-iam-policy", name, *project)
         case _:
-            raise AssertionError(f"grants.yaml speaks of a {kind}, and nobody knows how to ask for its policy")
+            raise AssertionError(f"grants.yaml has a resource of the unknown kind {kind}")

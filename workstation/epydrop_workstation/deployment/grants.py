@@ -1,4 +1,4 @@
-"""Who should hold which role on what: the list in ``grants.yaml``, as values that can be compared."""
+"""The expected IAM grants, read from ``grants.yaml``: which member has which role on which resource."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 @dataclass(frozen=True, order=True)
 class Grant:
-    """One role of one member on one resource; ``only`` is the title of the condition that narrows it down."""
+    """One role of one member on one resource; ``only`` is the title of its IAM condition, if any."""
 
     member: str  # an email address
     resource: str  # "project", or a kind and a name: "topic epydrop-runs"
@@ -25,7 +25,7 @@ class Grant:
 
 
 def expected_grants(names: Mapping[str, str], *, github_token: bool) -> set[Grant]:
-    """The whole list; ``names`` fills in project, number, trigger_bucket, data_bucket and source_bucket."""
+    """All expected grants; ``names``: project, number, trigger_bucket, data_bucket and source_bucket."""
     document = YAML(typ="safe").load(files(__package__).joinpath("grants.yaml").read_text())
     sections = ["always", "with github_token"] if github_token else ["always"]
     return {grant for section in sections for grant in _grants(document[section], names)}
