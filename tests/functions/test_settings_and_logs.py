@@ -34,7 +34,7 @@ def test_settings_come_from_the_mapping_that_is_handed_in() -> None:
 
 
 def test_all_missing_settings_are_named_at_once() -> None:
-    """One round trip to mend them all."""
+    """All are reported together, to be fixed together."""
     with pytest.raises(ConfigurationError, match="EPYDROP_DATA_URL, EPYDROP_ENVIRONMENT"):
         read_settings({**VARIABLES, "EPYDROP_DATA_URL": "", "EPYDROP_ENVIRONMENT": ""})
 

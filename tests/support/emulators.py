@@ -46,7 +46,7 @@ def pubsub() -> Iterator[Server]:
 
 @contextmanager
 def cloud_storage(notify: Server | None = None, project: str = "", topic: str = "") -> Iterator[gcs_proxy.Proxy]:
-    """fake-gcs-server in memory, behind a proxy that mends what it does otherwise than Cloud Storage.
+    """fake-gcs-server in memory, behind a proxy that corrects what it does differently from Cloud Storage.
 
     It tells each new object to the topic of the Pub/Sub emulator ``notify``, if there is one.
     """

@@ -28,7 +28,7 @@ def a_plan(**changes: Any) -> Plan:
 
 
 def an_attempt(stage: Stage = Stage.BUILDER, number: int = 1, **changes: Any) -> Attempt:
-    """An attempt begun an hour ago; fields of its orders are told from its own by name."""
+    """An attempt begun an hour ago; keywords that name fields of the orders go there."""
     orders = Orders(
         run_id=RUN_ID,
         exp_id="flu",

@@ -96,7 +96,7 @@ class Paused:
         try:
             with interruptions.at(moment, wait):
                 work()
-        except BaseException as error:  # noqa: BLE001 - told to whoever finishes the handling
+        except BaseException as error:  # noqa: BLE001 - reported to the caller that finishes the handling
             self.error = error
         finally:
             self._stopped.set()

@@ -1,4 +1,4 @@
-"""Runs a command that ends when whoever started it does: ``python leash.py COMMAND ...``, its input a pipe held open.
+"""Runs a command that ends with the process that started it: ``python leash.py COMMAND ...``, its input an open pipe.
 
 Servers that a test starts must not outlive it, however it ends; they are ended by the id of their own process.
 """

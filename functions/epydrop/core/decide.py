@@ -45,7 +45,7 @@ class Decision:
 def decide(run: Run | None, event: RunEvent, facts: Facts, now: datetime) -> Decision:
     """The decision for any run, event and facts. Where nothing follows, the reason says why."""
     if run is None:
-        return _found(event, facts, now)
+        return _founded(event, facts, now)
     noted = _noted(run, facts, now)
     it = Conditions(noted, event, facts, now)
     row = next(row for row in TABLE if noted.phase in row.phases and row.when(it))
@@ -57,8 +57,8 @@ def decide(run: Run | None, event: RunEvent, facts: Facts, now: datetime) -> Dec
     return replace(decision, is_repeat=row.is_repeat)
 
 
-def _found(event: RunEvent, facts: Facts, now: datetime) -> Decision:
-    """A run is born of a valid file, and of an invalid one too: it is rejected, and stays to say why."""
+def _founded(event: RunEvent, facts: Facts, now: datetime) -> Decision:
+    """The first decision for a dropped file. An invalid file gets a run too: it is rejected, and says why."""
     offer = facts.offer
     if not isinstance(event, FileDropped) or offer is None:
         raise AssertionError("only a dropped file that was read founds a run")

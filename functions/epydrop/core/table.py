@@ -230,7 +230,7 @@ TABLE: tuple[Row, ...] = (
         "retry-rejected",
         (Phase.REJECTED,),
         lambda it: it.asked_retry,
-        stay("a rejected experiment cannot be retried; mend the file and drop it again"),
+        stay("a rejected experiment cannot be retried; fix the file and drop it again"),
     ),
     Row("retry-needless", (Phase.SUCCEEDED,), lambda it: it.asked_retry, stay("nothing is missing")),
     Row("leftover", TERMINAL, lambda it: it.is_live and not it.is_being_cancelled, transitions.cancel_leftover),

@@ -143,12 +143,8 @@ def fail(it: Conditions) -> Transition:
 
 def fail_alike(it: Conditions) -> Transition:
     """Stop early: the remaining tasks would fail for the same reason, and cost money."""
-    return end(
-        it,
-        Phase.FAILED,
-        f"stopped early, since all tasks fail alike: {it.facts.failures[0]}",
-        cause=it.facts.failures[0].cause,
-    )
+    group = it.facts.failures[0]
+    return end(it, Phase.FAILED, f"stopped early, since all tasks fail alike: {group}", cause=group.cause)
 
 
 def fail_stuck(it: Conditions) -> Transition:
@@ -300,4 +296,4 @@ def take_up_manifest(it: Conditions) -> Transition:
 
 def settle(it: Conditions) -> Transition:
     """Mark the run settled, so that the sweep no longer checks it."""
-    return Transition(replace(it.run, unsettled=False), "all is done and told, and no job is left")
+    return Transition(replace(it.run, unsettled=False), "every effect is performed, and no job is live")

@@ -1,7 +1,7 @@
 """The orders of an attempt: what one Batch job does, in one small object that every submit and the stage itself obey.
 
-Written create-only before the attempt is saved. A stage is told only where its run is and its attempt's
-number; the rest it reads here and in the resolved experiment.
+Written create-only before the attempt is saved. A stage gets only the URL of its run and the number of its attempt; it
+reads the rest here and in the resolved experiment.
 """
 
 from __future__ import annotations

@@ -109,7 +109,9 @@ def _message(message: Mapping[str, Any]) -> Event:
     if isinstance(kick, dict) and isinstance(kick.get("found"), dict):
         return _finalized(kick["found"])
     if not isinstance(identity, str) or published is None:
-        return Refused("the message has no id or publish time, so that it could not be told from its own repetition")
+        return Refused(
+            "the message has no id or publish time, without which a repeated delivery could not be recognised"
+        )
     return _kick(kick, identity, published)
 
 
@@ -119,7 +121,7 @@ def _job_notification(attributes: Mapping[str, Any]) -> Event:
     job_name = str(attributes.get("JobName", ""))
     job = names.parse_job_id(job_name.rsplit("/", 1)[-1])
     if job is None:
-        return Ignored(f"the job {job_name!r} is none of ours")
+        return Ignored(f"the job {job_name!r} is not one of ours")
     try:
         state = JobState(str(attributes.get("NewJobState")))
     except ValueError:
@@ -167,8 +169,10 @@ def _kick(kick: dict[str, Any] | Refused, kick_id: str, published: datetime) -> 
             return CancelRequested(about, kick_id, published)
         case "output":
             return _output(kick, about, kick_id, published)
-        case _:
+        case "retry":
             return _retry(kick, about, kick_id, published)
+        case _:
+            raise AssertionError(f"{verb} has keys and no parser")
 
 
 def _start(url: object, kick_id: str, published: datetime) -> StartRequested | Refused:

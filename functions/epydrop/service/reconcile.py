@@ -136,7 +136,7 @@ def _decide_and_save(run_id: str, event: RunEvent, done: Facts, world: World) ->
         if stored is None:
             reading = _read(event, world) if isinstance(event, FileDropped) else None
             if reading is None:
-                log.info("ignored: there is no run %s, and nothing to found one on", run_id)
+                log.info("ignored: there is no run %s, and the event does not start one", run_id)
                 return None
             facts = Facts(offer=reading.offer)
         else:

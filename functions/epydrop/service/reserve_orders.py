@@ -1,7 +1,7 @@
 """Reserve an attempt number by writing its orders, before the attempt is saved; they never change afterwards.
 
-Orders without an attempt are left by a call that died, or lost a race, between this and the save. They bind whoever
-acts for the same kick; another kick takes the next number.
+A call that dies, or loses a race, before it saves the attempt leaves orders without an attempt. They bind every later
+call for the same kick; another kick takes the next number.
 """
 
 from __future__ import annotations

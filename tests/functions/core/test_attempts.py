@@ -46,7 +46,7 @@ def test_each_stage_has_its_own_attempts() -> None:
 
 @pytest.mark.parametrize(("lost", "left"), [(10, True), (12, True), (13, False)])
 def test_attempts_lost_only_to_preemption_are_free_but_only_ten_of_them(lost: int, left: bool) -> None:
-    """A bad week for Spot machines must not cost the experiment, nor run for ever."""
+    """A bad week for Spot machines must not cost the experiment, nor run endlessly."""
     run = runner(*(failed(number, preempted="0", never_ran="1") for number in range(1, lost + 1)))
 
     assert attempts_left(run, Stage.RUNNER) is left

@@ -68,7 +68,7 @@ def test_a_job_that_was_deleted_ends_the_run() -> None:
 
 @pytest.mark.parametrize("phase", [Phase.BUILDER, Phase.OUTPUT])
 def test_a_product_that_cannot_be_read_ends_the_run(phase: Phase) -> None:
-    """No later look would find it mended; the person is told what it is, and what makes it anew."""
+    """It stays unreadable; the reply says what it is, and which command replaces it."""
     run = a_run(phase)
 
     decision = decide(run, CheckRequested(RUN_ID), facts_of(run, JobState.SUCCEEDED, damage="it is no JSON"), NOW)

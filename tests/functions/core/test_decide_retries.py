@@ -160,7 +160,7 @@ def test_a_retry_of_a_run_that_lacks_nothing_is_needless() -> None:
 
 
 def test_a_rejected_run_cannot_be_retried() -> None:
-    """The file must be mended."""
+    """The file must be fixed and dropped again."""
     run = a_run(Phase.REJECTED)
 
     assert decided(run, facts_of(run, DONE), kick(RetryRequested)).row == "retry-rejected"

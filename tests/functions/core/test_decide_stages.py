@@ -178,7 +178,7 @@ def test_of_very_many_tasks_that_fail_alike_only_some_records_are_read() -> None
     ],
 )
 def test_tasks_that_fail_in_other_ways_go_on(counts: TaskCounts, failures: tuple[FailureGroup, ...]) -> None:
-    """Too few, one came through, several reasons, some left no record, or a reason that memory or time may mend."""
+    """Too few, one came through, several reasons, some left no record, or a reason that memory or time may remove."""
     run = runner()
 
     assert decided(run, facts_of(run, counts=counts, failures=failures)).run.phase is Phase.RUNNER

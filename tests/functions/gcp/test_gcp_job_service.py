@@ -188,7 +188,7 @@ def test_before_batch_counts_all_tasks_are_to_come():
     ],
 )
 def test_errors_of_batch_are_ours(error, ours):
-    """What somebody must mend, and what may pass; a message names the job."""
+    """What somebody must fix, and what may pass; a message names the job."""
     service = BatchJobService(Answering(error), PARENT, AROUND)
 
     with pytest.raises(ours, match=JOB):
@@ -196,7 +196,7 @@ def test_errors_of_batch_are_ours(error, ours):
 
 
 def test_a_project_or_region_that_is_not_there_is_said():
-    """The API may be switched off as well; either way, somebody must mend it."""
+    """The API may be switched off as well; either way, somebody must fix it."""
     elsewhere = BatchJobService(Answering(GoogleNotFound("no such location")), PARENT, AROUND)
 
     with pytest.raises(ConfigurationError, match="is the Batch API on"):

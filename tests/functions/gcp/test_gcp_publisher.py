@@ -111,7 +111,7 @@ def test_there_are_two_topics(client, topics):
     [(PermissionDenied("pubsub.topics.publish"), ConfigurationError), (ServiceUnavailable("down"), RetryableError)],
 )
 def test_errors_of_pubsub_are_ours(client, topics, monkeypatch, error, ours):
-    """What somebody must mend, and what may pass."""
+    """What somebody must fix, and what may pass."""
 
     def fail(*_args, **_kwargs):
         raise error

@@ -207,7 +207,7 @@ def test_a_record_that_is_no_record_is_refused_by_name(store, client):
     [(PermissionDenied("datastore.entities.create"), ConfigurationError), (ServiceUnavailable("down"), RetryableError)],
 )
 def test_errors_of_firestore_are_ours(store, client, monkeypatch, error, ours):
-    """What somebody must mend, and what may pass."""
+    """What somebody must fix, and what may pass."""
 
     def fail(*_args, **_kwargs):
         raise error

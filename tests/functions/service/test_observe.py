@@ -1,4 +1,4 @@
-"""Products that are there and cannot be read: a run ends by name instead of being looked at for ever."""
+"""Unreadable products: the run ends and names them, instead of being checked endlessly."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_a_mark_that_cannot_be_read_does_not_make_outputs_complete(here: Scene) 
 
 
 def test_the_verdict_of_the_checks_marks_the_run(here: Scene) -> None:
-    """In its state, in the reply and for whoever listens: nobody forwards a forecast unwarned."""
+    """In the run, the reply and the notification: nobody forwards a forecast without the warning."""
     here.reconcile(here.drop())
     here.end_job()
     here.end_job()

@@ -223,7 +223,7 @@ def test_what_only_we_ask_ourselves_no_file_can_ask(message: dict[str, Any]) -> 
 
 
 def test_a_command_without_an_identity_is_ignored() -> None:
-    """It could not be told from its own repetition."""
+    """A repeated delivery could not be recognised."""
     assert isinstance(parse(published({"cancel": RUN_ID}, messageId=None)), Refused)
     assert isinstance(parse(published({"cancel": RUN_ID}, publishTime="today")), Refused)
 

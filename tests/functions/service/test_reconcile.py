@@ -136,7 +136,7 @@ def test_what_is_ignored_or_unknown_does_nothing(here: Scene) -> None:
     assert list(here.runs.newest(1)) == []
 
 
-def test_orders_that_lie_there_bind_whoever_acts_for_the_same_kick(here: Scene) -> None:
+def test_orders_on_file_bind_every_call_for_the_same_kick(here: Scene) -> None:
     """A call died between writing them and saving the attempt."""
     here.reconcile(here.drop())
     run = here.run()
@@ -254,7 +254,7 @@ class Locked(NotAllowed):
 
 
 def test_a_job_service_that_lets_nobody_look_fails_the_run_too(here: Scene) -> None:
-    """After the same while, and then the run is at rest: no sweep complains for ever."""
+    """After the same while, and then the run is at rest: no sweep complains about it again."""
     here.world = replace(here.world, jobs=Locked(lambda: NOW, open_store))
     with pytest.raises(ConfigurationError):
         here.reconcile(here.drop())

@@ -357,7 +357,7 @@ class RunsUnderTrouble(RuleBasedStateMachine):
         assert not run.phase.is_open
         assert run.pending is None
         assert run.told == run.news
-        assert self.messages.told, "nobody was told"
+        assert self.messages.told, "no notification was sent"
         if run.phase is Phase.SUCCEEDED:
             store = open_store(run.run_url)
             assert store.stat(f"{run.outputs}complete.json") is not None
