@@ -115,6 +115,5 @@ def test_the_functions_load_nothing_that_is_not_in_their_lock() -> None:
     loaded = {canonicalize_name(packages[name][0]) for name in output.split() if len(packages.get(name, [])) == 1}
 
     assert {"functions-framework", "pydantic", "ruamel-yaml"} <= loaded
-    assert (
-        loaded - set(locked("functions/requirements.txt")) - {"epydrop", "setuptools"} == set()
-    )  # setuptools hooks into every interpreter
+    hooked = {"coverage", "setuptools"}  # into every interpreter of this environment
+    assert loaded - set(locked("functions/requirements.txt")) - {"epydrop"} - hooked == set()

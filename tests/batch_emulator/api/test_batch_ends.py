@@ -25,7 +25,7 @@ def test_a_cancelled_job_ends_and_keeps_its_history(client, place):
     operation = client.cancel_job(name=job.name)
 
     assert (operation.metadata.target, operation.metadata.verb) == (job.name, "cancel")
-    assert operation.result(timeout=60) == batch_v1.CancelJobResponse()
+    assert operation.result(timeout=900) == batch_v1.CancelJobResponse()
     assert operation.metadata.end_time >= operation.metadata.create_time
     assert state_of(client, job.name) == "CANCELLED"
     states = [task.status.state.name for task in tasks_of(client, job)]
@@ -47,7 +47,7 @@ def test_cancelling_twice_is_harmless(client, place):
     request = batch_v1.CancelJobRequest(name=job.name, request_id=str(uuid.uuid4()))
 
     first = client.cancel_job(request)
-    client.cancel_job(name=job.name).result(timeout=60)
+    client.cancel_job(name=job.name).result(timeout=900)
     again = client.cancel_job(request)
 
     assert again.operation.name == first.operation.name
@@ -63,7 +63,7 @@ def test_a_deleted_job_is_gone(client, place):
 
     assert state_of(client, job.name) == "DELETION_IN_PROGRESS"
     assert operation.metadata.verb == "delete"
-    operation.result(timeout=60)
+    operation.result(timeout=900)
     with pytest.raises(exceptions.NotFound):
         client.get_job(name=job.name)
     assert not list(client.list_jobs(parent=place))
@@ -72,7 +72,7 @@ def test_a_deleted_job_is_gone(client, place):
 def test_the_id_of_a_deleted_job_is_free(client, place):
     """The new job has a uid of its own."""
     first = ran(client, place, a_job(), "job-1")
-    client.delete_job(name=first.name).result(timeout=60)
+    client.delete_job(name=first.name).result(timeout=900)
 
     second = ran(client, place, a_job(), "job-1")
 

@@ -66,7 +66,7 @@ def test_a_held_job_waits_in_its_state_and_can_be_cancelled(client, place, state
     ran(client, place, a_job())
 
     assert state_of(client, held.name) == state.upper()
-    client.cancel_job(name=held.name).result(timeout=60)
+    client.cancel_job(name=held.name).result(timeout=900)
     assert [task.status.state.name for task in tasks_of(client, held)] == ["UNEXECUTED"]
 
 

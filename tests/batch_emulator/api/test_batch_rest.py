@@ -20,7 +20,7 @@ def http(served):
         data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
         request = urllib.request.Request(f"{served.rest_url}{path}", data, headers or {}, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=60) as response:
+            with urllib.request.urlopen(request, timeout=900) as response:
                 return response.status, json.load(response)
         except urllib.error.HTTPError as error:
             with error:

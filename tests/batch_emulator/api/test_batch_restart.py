@@ -216,7 +216,7 @@ def test_thousands_of_tasks_can_be_created_and_cancelled(server):
         client = grpc_client(served)
         job = client.create_job(parent=PLACE, job=a_job("sleep 600", tasks=10_000), job_id="job-1")
         until(lambda: state_of(client, job.name) == "RUNNING")
-        client.cancel_job(name=job.name).result(timeout=100)
+        client.cancel_job(name=job.name).result(timeout=900)
         counts = client.get_job(name=job.name).status.task_groups["group0"].counts
 
     assert counts["UNEXECUTED"] + counts["FAILED"] == 10_000

@@ -283,7 +283,7 @@ def test_a_cancelled_task_ends_with_all_that_it_started(client, place, tmp_path)
     job = client.create_job(parent=place, job=a_job(f"trap '' TERM; sleep 600 & echo $! > {pid_file}; wait", "true"))
     until(lambda: pid_file.exists() and pid_file.read_text())
 
-    client.cancel_job(name=job.name).result(timeout=60)
+    client.cancel_job(name=job.name).result(timeout=900)
 
     assert not is_alive(int(pid_file.read_text()))
     (task,) = tasks_of(client, job)

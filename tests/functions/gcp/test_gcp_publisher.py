@@ -51,7 +51,7 @@ def received(emulator, topics):
         subscriber.create_subscription(name=name, topic=topics[kind])
 
     def pull(kind):
-        answer = subscriber.pull(subscription=subscriptions[kind], max_messages=10, timeout=30)
+        answer = subscriber.pull(subscription=subscriptions[kind], max_messages=10, timeout=900)
         return [message.message for message in answer.received_messages]
 
     yield pull

@@ -136,9 +136,9 @@ def test_one_question_is_fetched_for_while_another_is_answered():
     for question, there in reading_ahead(fetch, range(5)):
         assert there == -question
         if question == 0:
-            assert fetched.get(timeout=60) == 0
+            assert fetched.get(timeout=900) == 0
         if question < 4:
-            assert fetched.get(timeout=60) == question + 1
+            assert fetched.get(timeout=900) == question + 1
         assert fetched.empty()
 
 
@@ -263,5 +263,5 @@ def test_workers_end_when_their_stage_is_killed():
         parent.kill()
 
     assert len(pids) == 2
-    _, alive = psutil.wait_procs([psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)], timeout=60)
+    _, alive = psutil.wait_procs([psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)], timeout=900)
     assert alive == []

@@ -32,7 +32,7 @@ from epydrop_stages.suites.epymodelingsuite.convert import as_result
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # the package's own
-    pytest.mark.timeout(1200),  # a test may wait for whole runs that others share
+    pytest.mark.timeout(1800),  # a test may wait for whole runs that others share
 ]
 
 
