@@ -15,7 +15,8 @@ sys.path[:0] = [str(ROOT / "tests")]
 from support.cloud_twin import Deployment, deployed, emulated  # noqa: E402 - after the path
 from support.one_machine import SWEEP  # noqa: E402
 
-from epydrop.core.run import Phase, Run  # noqa: E402
+from epydrop.core.phases import Phase  # noqa: E402
+from epydrop.core.run import Run  # noqa: E402
 from epydrop.formats import names  # noqa: E402
 from epydrop.formats.names import Stage  # noqa: E402
 from epydrop.formats.serialization import from_json  # noqa: E402
