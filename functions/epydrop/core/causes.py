@@ -56,7 +56,8 @@ class _CauseFacts:
     raises: str = ""
 
 
-# One line per cause. Exit codes from 50000 are Batch's own; the others are those of the stages.
+# One line per cause. Exit codes from 50000 are Batch's own (`jobs.TaskExit`, where `RETRIED_BY_BATCH` lists those that
+# Batch retries within a job); the others are those of the stages (`errors.ExitCode`).
 _CAUSES = {
     Cause.PREEMPTED: _CauseFacts((TaskExit.PREEMPTED,), Retrying.NOTHING, is_free=True),
     Cause.VM_LOST: _CauseFacts(

@@ -40,7 +40,8 @@ class _PhaseFacts:
     exit_code: int = 0
 
 
-# One line per phase. A new phase also needs rows in `table.py` that lead there, and their transitions.
+# One line per phase. A new phase also needs rows in `table.py` that lead there, and their transitions. An open phase is
+# named for its stage, so a new open phase means a new stage.
 _PHASES = {
     Phase.BUILDER: _PhaseFacts("accepted", is_open=True),
     Phase.RUNNER: _PhaseFacts("accepted", is_open=True),

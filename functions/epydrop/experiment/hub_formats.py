@@ -1,7 +1,7 @@
 """The forecast hubs whose files can be written: everything that differs from hub to hub, as data.
 
-A hub is added here and nowhere else: the functions check ``outputs.hub`` against it, and the output stage makes its
-rows and checks them by it. All are hubs of the US (hubverse model output, weeks that end on Saturdays, FIPS codes).
+A hub of the US is added here and nowhere else (hubverse model output, weeks that end on Saturdays, FIPS codes): the
+functions check ``outputs.hub`` against it, and the output stage makes its rows and checks them by it.
 """
 
 from __future__ import annotations

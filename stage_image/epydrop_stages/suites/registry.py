@@ -1,7 +1,7 @@
-"""The suites: the only place that knows their names and modules. A suite is added with one line here and its folder.
+"""The suites and their modules. A new suite is its folder, one line here, and one in the experiment's schema.
 
-The experiment schema repeats the names, because the functions validate an experiment without having any suite
-installed; a test compares both lists.
+The schema (``SECTIONS_OF`` in ``epydrop.experiment.schema``) says which sections a suite reads, because the functions
+validate an experiment without any suite installed; a test compares both lists.
 """
 
 from __future__ import annotations
