@@ -57,7 +57,7 @@ class TaskExit:
     RECREATED = 50006
 
 
-# Batch runs these tries again by itself, within one job; `causes.py` decides about further attempts, which are new jobs.
+# Batch retries these by itself, within one job; `causes.py` decides about further attempts, which are new jobs.
 RETRIED_BY_BATCH = (
     TaskExit.PREEMPTED,
     TaskExit.REPORTING_TIMEOUT,
