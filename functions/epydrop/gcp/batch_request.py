@@ -62,7 +62,7 @@ def batch_job(spec: JobSpec, around: Surroundings) -> batch_v1.Job:
         task_groups=[group],
         allocation_policy=_allocation_policy(spec, around),
         labels=spec.labels,
-        # Jobs that come through the API are silent unless they are told to log.
+        # Jobs created through the API log nothing without a logs policy.
         logs_policy=batch_v1.LogsPolicy(destination=batch_v1.LogsPolicy.Destination.CLOUD_LOGGING),
         notifications=[_every_state(around.topic)],
     )

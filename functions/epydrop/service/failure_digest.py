@@ -1,6 +1,6 @@
 """A digest of failures: error records grouped by fingerprint.
 
-At most 200 records are read; for tasks that left none, the cause stands in.
+At most 200 records are read; tasks without a record are grouped by their cause.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ def with_orders(decision: Decision, attempt: Attempt, store: ObjectStore) -> Dec
             break
         except PreconditionFailed:
             found = _orders_found(name, store)
-        if found is not None and found.kick_id == settled.orders.kick_id:
+        if found is not None and _binds(found, settled.orders):
             settled = replace(settled, orders=found)
             break
         settled = renumbered(settled)
@@ -47,6 +47,11 @@ def with_orders(decision: Decision, attempt: Attempt, store: ObjectStore) -> Dec
         SubmitJob(settled.job_id) if effect == SubmitJob(attempt.job_id) else effect for effect in decision.effects
     )
     return replace(decision, run=run, effects=effects)
+
+
+def _binds(found: Orders, wanted: Orders) -> bool:
+    """Whether orders on file replace those that were decided now: they were written for the same kick."""
+    return found.kick_id == wanted.kick_id
 
 
 def _orders_found(name: str, store: ObjectStore) -> Orders | None:
