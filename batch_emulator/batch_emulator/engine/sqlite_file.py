@@ -96,7 +96,7 @@ class SqliteFile:
         return entry.connection
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, self._patience, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(self.path, timeout=self._patience, isolation_level=None, check_same_thread=False)
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA foreign_keys = ON")
         # In WAL mode, NORMAL can lose the last writes in a power failure, but not when a process is killed.
