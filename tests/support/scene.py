@@ -37,7 +37,8 @@ class Scene:
 
     def __init__(self, folder: Path) -> None:
         self.clock = NOW
-        self.runs = SqliteRunStore(Database(folder))
+        self._database = Database(folder)
+        self.runs = SqliteRunStore(self._database)
         self.trigger = FileObjectStore(folder / "trigger")
         self.jobs = ScriptedJobs(lambda: self.clock, open_store)
         self.messages = Messages()
@@ -51,6 +52,10 @@ class Scene:
             lambda: self.clock,
             self.sleep,
         )
+
+    def close(self) -> None:
+        """Close the state file; Python 3.13 warns of connections that are left to the garbage collector."""
+        self._database.close()
 
     def sleep(self, seconds: float) -> None:
         self.clock += timedelta(seconds=seconds)

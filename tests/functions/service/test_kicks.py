@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -22,8 +23,10 @@ EXPERIMENT = "experiments/flu.yaml"
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Scene:
-    return Scene(tmp_path)
+def here(tmp_path: Path) -> Iterator[Scene]:
+    scene = Scene(tmp_path)
+    yield scene
+    scene.close()
 
 
 def drop_kick(here: Scene, kick: object, name: str = "kicks/please.json") -> KickDropped:

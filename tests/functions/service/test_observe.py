@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,10 @@ from epydrop.stores import open_store
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Scene:
-    return Scene(tmp_path)
+def here(tmp_path: Path) -> Iterator[Scene]:
+    scene = Scene(tmp_path)
+    yield scene
+    scene.close()
 
 
 def end_with(here: Scene, name: str, data: bytes, state: JobState = JobState.SUCCEEDED) -> None:

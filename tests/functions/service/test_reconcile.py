@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -39,8 +40,10 @@ from epydrop_workstation.local.run_store import SqliteRunStore
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Scene:
-    return Scene(tmp_path)
+def here(tmp_path: Path) -> Iterator[Scene]:
+    scene = Scene(tmp_path)
+    yield scene
+    scene.close()
 
 
 def test_a_dropped_file_goes_all_the_way(here: Scene) -> None:

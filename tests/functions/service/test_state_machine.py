@@ -100,7 +100,8 @@ class RunsUnderTrouble(RuleBasedStateMachine):
         self.stalls: list[tuple[Paused, datetime]] = []
         self.run_ids: list[str] = []
         self.trigger = FileObjectStore(self.folder / "trigger")
-        self.runs = SqliteRunStore(Database(self.folder))
+        self.database = Database(self.folder)
+        self.runs = SqliteRunStore(self.database)
         self.jobs = ScriptedJobs(lambda: self.clock, open_store)
         self.messages = Messages()
 
@@ -126,6 +127,7 @@ class RunsUnderTrouble(RuleBasedStateMachine):
             stall.finish()
         if self.run_ids:
             self._bring_home()
+        self.database.close()
         shutil.rmtree(self.folder)
 
     # -- handling ----------------------------------------------------------------------------

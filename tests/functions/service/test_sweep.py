@@ -22,8 +22,10 @@ LATER = timedelta(minutes=30)
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Scene:
-    return Scene(tmp_path)
+def here(tmp_path: Path) -> Iterator[Scene]:
+    scene = Scene(tmp_path)
+    yield scene
+    scene.close()
 
 
 def look(here: Scene, after: timedelta = LATER) -> list[object]:
