@@ -12,8 +12,10 @@ from contracts.job_service import JobServiceContract
 from support.local_jobs import a_service, a_spec, until
 
 from batch_emulator.engine.faults import TaskFaults
+from batch_emulator.engine.task_logs import newest_log
 from epydrop.core.jobs import JobState, TaskEnd, TaskExit
 from epydrop.errors import ConfigurationError, RetryableError
+from epydrop.formats.names import LOCAL_STATE
 from epydrop_workstation.local.event_queue import SqliteEventQueue
 
 JOB = "runner-x-1"
@@ -85,12 +87,12 @@ def test_a_stage_has_its_own_variables_and_those_of_the_local_cloud(make, tmp_pa
     assert (builder["GITHUB_PAT"], "GITHUB_PAT" in runner) == ("p", False)
 
 
-def test_the_log_of_a_task_is_that_of_its_newest_try(service):
+def test_the_log_of_a_task_is_that_of_its_newest_try(service, tmp_path):
     """The one that people want to see."""
     service.submit(a_spec("exit", 75))
     finish(service)
 
-    assert service.task_log(JOB, 0).name == "00000-2.log"
+    assert newest_log(tmp_path / LOCAL_STATE, JOB, 0).name == "00000-2.log"
     assert service.progress(JOB).failed == 1
 
 

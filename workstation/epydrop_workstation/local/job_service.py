@@ -9,7 +9,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 from batch_emulator.engine import jobs as engine
 from batch_emulator.engine.fork_launcher import ForkLauncher
@@ -18,7 +17,6 @@ from batch_emulator.engine.launchers import Launcher, SpawnLauncher
 from batch_emulator.engine.options import base_environment
 from batch_emulator.engine.supervisor import Supervisor
 from batch_emulator.engine.supervisor_lock import SupervisorLock
-from batch_emulator.engine.task_logs import newest_log
 from batch_emulator.engine.work import Retries, Work
 from epydrop.core.jobs import JobSpec, JobState, JobView, TaskCounts, TaskEnd
 from epydrop.errors import BadInput
@@ -50,7 +48,6 @@ class LocalJobService:
         launcher: Launcher | None = None,
     ) -> None:
         options = options or LocalOptions()
-        self._folder = database.folder
         self._store = JobStore(database, _Notifier(emit) if emit else JobObserver())
         self._lock = SupervisorLock(database.folder / "supervisor.lock")
         self._launcher = launcher or default_launcher()
@@ -142,10 +139,6 @@ class LocalJobService:
         """(position, process id, start in seconds since 1970) of each running task."""
         rows = self._store.tasks(job_id, engine.TaskState.RUNNING)
         return [(row.position, row.pid or 0, row.started or 0.0) for row in rows]
-
-    def task_log(self, job_id: str, position: int) -> Path | None:
-        """The log of a task's newest try, or None before the first one has begun."""
-        return newest_log(self._folder, job_id, position)
 
     def _work_of(self, job_id: str) -> Work:
         """What the job is to do. Raises UnknownFormat if another version of epydrop submitted it."""
