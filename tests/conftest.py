@@ -4,11 +4,15 @@ No verdict depends on how busy the machine is: properties have no deadline and m
 """
 
 import os
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 pytest.register_assert_rewrite("contracts")
+
+# A shell starts background jobs with Ctrl-C ignored, which every command under test would inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # In CI the examples are the same in each run, so that a failure belongs to the change that it was found in. Elsewhere
 # they are random, and each run looks at new ones.
