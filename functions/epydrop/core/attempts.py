@@ -98,13 +98,6 @@ def next_attempt(
     return Attempt(orders, begun=now)
 
 
-def renumbered(attempt: Attempt) -> Attempt:
-    """The same attempt under the next number: the orders on file under this number belong to another kick."""
-    number = attempt.orders.attempt + 1
-    labels = {**attempt.orders.labels, "attempt": str(number)}
-    return replace(attempt, orders=replace(attempt.orders, attempt=number, labels=labels))
-
-
 def _why_missing(run: Run) -> dict[str, IndexSet]:
     return {str(cause): indices for cause, indices in last_causes(run, run.missing).items()}
 

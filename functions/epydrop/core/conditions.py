@@ -171,12 +171,9 @@ class Conditions:
 
     @property
     def is_stale_kick(self) -> bool:
-        """The kick was sent before the last one was taken up, so it was meant for what that one ended.
-
-        Attempts that began by themselves since then do not count: a person who cancels means the run.
-        """
-        since_kick = self.run.attempts[self.run.kicked_after :]
-        return isinstance(self.event, Kick) and bool(since_kick) and self.event.published < since_kick[0].begun
+        """The kick was sent before one that counts: what a person sent last wins, in whatever order kicks arrive."""
+        last = self.run.kick_sent
+        return isinstance(self.event, Kick) and last is not None and self.event.published < last
 
     @property
     def is_cancel(self) -> bool:

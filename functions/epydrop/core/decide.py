@@ -53,6 +53,9 @@ def decide(run: Run | None, event: RunEvent, facts: Facts, now: datetime) -> Dec
     taken = step.run
     if isinstance(event, Kick) and row.records_kick:
         taken = taken.having_taken(event.kick_id)
+        # A cancel or a retry says what shall become of the run, even when there is nothing to do.
+        if not (step.is_unchanged and it.is_output_request):
+            taken = taken.having_heard(event.published)
     decision = _notifying(run, replace(step, run=taken), row.name, now)
     return replace(decision, is_repeat=row.is_repeat)
 

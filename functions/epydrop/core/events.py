@@ -107,7 +107,12 @@ class Ignored:
 
 @dataclass(frozen=True)
 class Refused(Ignored):
-    """A person's command that is invalid, and the reason, which its sender must learn."""
+    """A person's command that is invalid, and the reason, which its sender must learn.
+
+    ``kick_id`` is the id of the message; empty if there is none, or the command came as a file.
+    """
+
+    kick_id: str = ""
 
 
 Kick = CancelRequested | RetryRequested | OutputRequested

@@ -139,6 +139,7 @@ class Run:
     updated: datetime
     attempts: tuple[Attempt, ...] = ()
     kicked_after: int = 0  # number of attempts at the last kick; max_attempts counts from there
+    kick_sent: datetime | None = None  # of the kicks that count, when the last one was sent
     inputs: str = names.artifacts_folder(Stage.BUILDER, 1)
     results: str = names.artifacts_folder(Stage.RUNNER, 1)
     round: int = 1
@@ -189,6 +190,10 @@ class Run:
     def having_taken(self, kick_id: str) -> Run:
         """The run that remembers the kick; only the newest ``KICKS_KEPT`` are kept, to bound the document."""
         return replace(self, kicks=(*self.kicks, kick_id)[-KICKS_KEPT:])
+
+    def having_heard(self, sent: datetime) -> Run:
+        """The run that obeys no kick that was sent earlier."""
+        return replace(self, kick_sent=sent)
 
 
 @dataclass(frozen=True)

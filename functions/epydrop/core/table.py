@@ -51,7 +51,7 @@ TABLE: tuple[Row, ...] = (
         "kick-stale",
         OPEN + TERMINAL,
         lambda it: it.is_stale_kick,
-        stay("a later kick was taken up before this one came"),
+        transitions.overtaken,
         records_kick=False,
     ),
     # open phases: kicks

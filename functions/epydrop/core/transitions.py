@@ -186,6 +186,14 @@ def drop_pending(it: Conditions) -> Transition:
     return Transition(replace(it.run, pending=None), "the retry that was waiting is called off")
 
 
+def overtaken(it: Conditions) -> Transition:
+    """Leave out a kick that was sent before one that counts."""
+    sent = f"{it.run.kick_sent:%H:%M:%S}"
+    return Transition(
+        it.run, f"unchanged, because a kick that was sent after this one, at {sent} UTC, counts", is_unchanged=True
+    )
+
+
 def submit_again(it: Conditions) -> Transition:
     """Submit the job again; under the same id, submitting twice is harmless."""
     return Transition(it.run, "the job that should exist was never seen", (SubmitJob(it.attempt.job_id),))

@@ -231,9 +231,14 @@ def reply_name(object_name: str, run_id: str, suffix: str) -> str:
     return f"{REPLIES}{object_name.removeprefix(EXPERIMENTS)}.{run_id}.{suffix}"
 
 
-def kick_reply_name(object_name: str, generation: int, suffix: str) -> str:
-    """The answer beside a dropped kick."""
-    return f"{REPLIES}{object_name}.{generation}.{suffix}"
+def file_answer(object_name: str, generation: int) -> str:
+    """The answer to a dropped kick, without the suffix."""
+    return f"{REPLIES}{object_name}.{generation}"
+
+
+def message_answer(message_id: str) -> str:
+    """The answer to a kick that came as a message, without the suffix."""
+    return f"{REPLIES}{KICKS}message-{label_value(message_id)}"
 
 
 def label_value(text: str) -> str:

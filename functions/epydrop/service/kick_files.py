@@ -1,4 +1,4 @@
-"""Kick files: read, and answered; and the file that a start kick names.
+"""Kicks: read from files, answered by files; and the experiment that a start kick names.
 
 What a command does to a run is decided like everything else; nothing here knows how.
 """
@@ -10,7 +10,6 @@ from contextlib import suppress
 from epydrop.core.events import Command, FileDropped, KickDropped, Refused, StartRequested
 from epydrop.core.run import Dropped
 from epydrop.errors import NotFound, PreconditionFailed
-from epydrop.formats import names
 from epydrop.service.parse import parse_kick
 from epydrop.service.replies import KickOutcome, kick_reply_json, kick_reply_markdown
 from epydrop.service.world import World
@@ -31,11 +30,14 @@ def read_kick(event: KickDropped, trigger: ObjectStore) -> Command | Refused | N
     return parse_kick(text, f"{dropped.bucket}/{dropped.name}#{dropped.generation}", dropped.created)
 
 
-def answer_kick(dropped: Dropped, outcome: KickOutcome, trigger: ObjectStore) -> None:
-    """Write both forms of the reply to a kick file, once: a second delivery changes nothing, and must not say so."""
+def answer_kick(name: str, outcome: KickOutcome, trigger: ObjectStore) -> None:
+    """Write both forms of the answer, once: a second delivery changes nothing, and must not say so.
+
+    ``name`` is that of the objects, without the suffix.
+    """
     for suffix, reply in (("json", kick_reply_json(outcome)), ("md", kick_reply_markdown(outcome))):
         with suppress(PreconditionFailed):
-            trigger.write(names.kick_reply_name(dropped.name, dropped.generation, suffix), reply, if_generation=0)
+            trigger.write(f"{name}.{suffix}", reply, if_generation=0)
 
 
 def file_to_start(event: StartRequested, world: World) -> FileDropped | Refused:

@@ -10,6 +10,7 @@ import binascii
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -112,7 +113,8 @@ def _message(message: Mapping[str, Any]) -> Event:
         return Refused(
             "the message has no id or publish time, without which a repeated delivery could not be recognised"
         )
-    return _kick(kick, identity, published)
+    event = _kick(kick, identity, published)
+    return replace(event, kick_id=identity) if isinstance(event, Refused) else event
 
 
 def _job_notification(attributes: Mapping[str, Any]) -> Event:

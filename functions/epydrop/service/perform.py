@@ -7,8 +7,10 @@ import logging
 from epydrop.core.effects import CancelJob, Effect, Publish, SubmitJob, WriteReply
 from epydrop.core.jobs import job_spec
 from epydrop.core.run import Run
-from epydrop.errors import NotFound, PreconditionFailed, RetryableError
+from epydrop.errors import BadInput, NotFound, PreconditionFailed, RetryableError
 from epydrop.formats import names
+from epydrop.formats.orders import Orders
+from epydrop.formats.serialization import UnknownFormat, from_json, to_json
 from epydrop.service.replies import reply_json, reply_markdown, serial_of
 from epydrop.service.world import World
 from epydrop.stores.port import ObjectStore
@@ -22,6 +24,7 @@ def perform(effect: Effect, run: Run, world: World) -> None:
     match effect:
         case SubmitJob(job_id):
             attempt = next(attempt for attempt in reversed(run.attempts) if attempt.job_id == job_id)
+            _write_orders(attempt.orders, world.open_store(run.run_url))
             world.jobs.submit(job_spec(attempt.orders, run.run_url))
         case CancelJob(job_id):
             world.jobs.cancel(job_id)
@@ -29,6 +32,28 @@ def perform(effect: Effect, run: Run, world: World) -> None:
             _write_replies(run, world)
         case Publish(news):
             world.publisher.publish("runs", _notification(run, news))
+
+
+def _write_orders(orders: Orders, store: ObjectStore) -> None:
+    """Write the orders that the tasks of the job will read, once.
+
+    They are those of the saved attempt, so every call that submits its job writes the same. Raises BadInput if the file
+    holds others: the run's document was lost, and an earlier job of that number may have obeyed them.
+    """
+    name = names.orders_name(orders.stage, orders.attempt)
+    try:
+        store.write(name, to_json(orders), if_generation=0)
+    except PreconditionFailed:
+        if not _are(orders, store.read(name), name):
+            raise BadInput(f"{name} holds other orders, of an earlier document of this run; retry the run") from None
+
+
+def _are(orders: Orders, text: bytes, name: str) -> bool:
+    """Whether the file says the same, in this or an earlier version's words."""
+    try:
+        return from_json(Orders, text, name) == orders
+    except UnknownFormat:
+        return False
 
 
 def _write_replies(run: Run, world: World) -> None:

@@ -30,6 +30,7 @@ from epydrop.core.events import (
 from epydrop.core.observed_facts import Facts
 from epydrop.core.run import Run
 from epydrop.errors import BadInput, ConfigurationError, PreconditionFailed, RetryableError
+from epydrop.formats import names
 from epydrop.formats.serialization import UnknownFormat
 from epydrop.logs import log_context, measured
 from epydrop.service.history import history_entry
@@ -38,7 +39,6 @@ from epydrop.service.observe import observe
 from epydrop.service.perform import perform
 from epydrop.service.ports import Stored
 from epydrop.service.replies import KickOutcome
-from epydrop.service.reserve_orders import with_orders
 from epydrop.service.sweep import sweep
 from epydrop.service.world import World
 
@@ -66,8 +66,10 @@ def reconcile(event: Event, world: World) -> None:
 
 def _reconcile(event: Event, world: World) -> None:
     match event:
-        case Refused(reason):
+        case Refused(reason, kick_id):
             log.warning("refused: %s", reason)
+            if kick_id:
+                answer_kick(names.message_answer(kick_id), KickOutcome(reason, refused=True), world.trigger)
         case Ignored(reason):
             log.info("ignored: %s", reason)
         case SweepRequested():
@@ -79,11 +81,11 @@ def _reconcile(event: Event, world: World) -> None:
             if command is None:
                 log.info("ignored: generation %d of %s is gone", dropped.generation, dropped.name)
             else:
-                answer_kick(dropped, _obey(command, world), world.trigger)
+                answer_kick(names.file_answer(dropped.name, dropped.generation), _obey(command, world), world.trigger)
         case FileDropped() | JobChanged():
             _advance(event.run_id, event, world)
         case _:
-            _obey(event, world)
+            answer_kick(names.message_answer(event.kick_id), _obey(event, world), world.trigger)
 
 
 def _check(run_id: str, event: CheckRequested, world: World) -> None:
@@ -146,7 +148,7 @@ def _decide_and_save(run_id: str, event: RunEvent, done: Facts, world: World) ->
         decision = decide(before, event, facts, world.now())
         if decision.changed:
             try:
-                decision = _save(stored, decision, event, facts, reading, world)
+                _save(stored, decision, event, facts, reading, world)
             except PreconditionFailed:
                 continue
         _log_decision(decision, before)
@@ -215,20 +217,15 @@ def _lags_behind(facts: Facts, event: RunEvent, run: Run) -> bool:
 
 def _save(
     stored: Stored | None, decision: Decision, event: RunEvent, facts: Facts, reading: Reading | None, world: World
-) -> Decision:
-    """Save the decision, after writing the files that the saved run relies on. Raises PreconditionFailed."""
-    store = world.open_store(decision.run.run_url)
+) -> None:
+    """Save the decision; a new run only after the dropped file is kept. Raises PreconditionFailed."""
     if reading is not None:
-        reading.keep(world.trigger, store)
-    known = len(stored.run.attempts) if stored else 0
-    for attempt in decision.run.attempts[known:]:
-        decision = with_orders(decision, attempt, store)
+        reading.keep(world.trigger, world.open_store(decision.run.run_url))
     entry = history_entry(decision, event, facts)
     if stored is None:
         world.runs.create(decision.run, entry)
     else:
         world.runs.save(decision.run, stored.revision, entry)
-    return decision
 
 
 # -- performing ----------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from support.factories import NOW, SIZE, a_plan, a_run, an_attempt
 
-from epydrop.core.attempts import attempts_left, last_causes, may_try_again, next_attempt, renumbered
+from epydrop.core.attempts import attempts_left, last_causes, may_try_again, next_attempt
 from epydrop.core.causes import Cause
 from epydrop.core.jobs import job_spec
 from epydrop.core.phases import Phase
@@ -118,17 +118,6 @@ def test_labels_are_legal_whatever_the_experiment_is_called() -> None:
     assert labels["stage"] == "runner"
     assert labels["exp_id"].startswith("us-flu-2026-")
     assert labels["profile"].startswith("flu---rsv-")
-
-
-def test_the_next_number_changes_nothing_but_the_number() -> None:
-    """For orders that belong to another kick."""
-    attempt = next_attempt(runner(), Stage.RUNNER, NOW)
-
-    other = renumbered(attempt)
-
-    assert other.orders.attempt == attempt.orders.attempt + 1
-    assert other.orders.labels["attempt"] == str(other.orders.attempt)
-    assert replace(other.orders, attempt=attempt.orders.attempt, labels=attempt.orders.labels) == attempt.orders
 
 
 def test_a_job_obeys_its_orders_and_is_known_by_them() -> None:

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from support.scene import Scene
 
-from epydrop.core.events import KickDropped, StartRequested
+from epydrop.core.events import (
+    CancelRequested,
+    CheckRequested,
+    Kick,
+    KickDropped,
+    OutputRequested,
+    Refused,
+    RetryRequested,
+    StartRequested,
+)
+from epydrop.core.jobs import JobState
 from epydrop.core.phases import Phase
 from epydrop.core.run import Dropped
 from epydrop.formats import names
@@ -37,7 +47,7 @@ def drop_kick(here: Scene, kick: object, name: str = "kicks/please.json") -> Kic
 
 
 def answer(here: Scene, kick: KickDropped, suffix: str = "json") -> bytes:
-    return here.trigger.read(names.kick_reply_name(kick.dropped.name, kick.dropped.generation, suffix))
+    return here.trigger.read(f"{names.file_answer(kick.dropped.name, kick.dropped.generation)}.{suffix}")
 
 
 def start(here: Scene, kick_id: str = "kick-1", name: str = EXPERIMENT, bucket: str = "trigger") -> StartRequested:
@@ -88,7 +98,7 @@ def test_a_kick_that_was_taken_up_and_not_answered_is_answered_by_what_became_of
     kick = drop_kick(here, {"cancel": here.run().run_id})
     here.reconcile(kick)
     for suffix in ("json", "md"):
-        here.trigger.delete(names.kick_reply_name(kick.dropped.name, kick.dropped.generation, suffix))
+        here.trigger.delete(f"{names.file_answer(kick.dropped.name, kick.dropped.generation)}.{suffix}")
 
     here.reconcile(kick)
 
@@ -198,3 +208,109 @@ def test_a_command_for_a_run_of_a_newer_version_is_delivered_again(here: Scene) 
 
     with pytest.raises(UnknownFormat):
         here.reconcile(kick)
+
+
+# -- the order of kicks --------------------------------------------------------------------------
+
+
+def message_answer(here: Scene, kick_id: str) -> dict:
+    return json.loads(here.trigger.read(f"{names.message_answer(kick_id)}.json"))
+
+
+def failed_run(here: Scene) -> str:
+    here.reconcile(here.drop())
+    here.end_job()
+    here.end_job({0: 1})
+    assert here.run().phase is Phase.FAILED
+    here.clock += timedelta(hours=1)
+    return here.run().run_id
+
+
+def finished_run(here: Scene) -> str:
+    here.reconcile(here.drop())
+    for _ in range(3):
+        here.end_job()
+    here.clock += timedelta(hours=1)
+    return here.run().run_id
+
+
+def retry(run_id: str, sent: datetime) -> RetryRequested:
+    return RetryRequested(run_id, "the-retry", sent)
+
+
+def output(run_id: str, sent: datetime) -> OutputRequested:
+    return OutputRequested(run_id, "the-output", sent)
+
+
+@pytest.mark.parametrize(("ended", "kick"), [(failed_run, retry), (finished_run, output)])
+def test_a_cancel_sent_while_an_earlier_kick_was_on_its_way_ends_the_run(
+    here: Scene, ended: Callable[[Scene], str], kick: Callable[[str, datetime], Kick]
+) -> None:
+    """A cold function takes up the kick 8 s after it was sent; the cancel was sent after 4 s."""
+    run_id, sent = ended(here), here.clock
+    here.clock += timedelta(seconds=8)
+    here.reconcile(kick(run_id, sent))
+    assert here.run().phase.is_open
+
+    here.reconcile(CancelRequested(run_id, "the-cancel", sent + timedelta(seconds=4)))
+
+    assert here.run().phase is Phase.CANCELLED
+    assert here.job().view.state is JobState.CANCELLATION_IN_PROGRESS
+
+
+def test_a_cancel_sent_while_a_retry_waits_for_the_old_job_calls_the_retry_off(here: Scene) -> None:
+    """The retry begins when the old job has ended, long after both kicks were sent."""
+    here.reconcile(here.drop())
+    run_id, sent = here.run().run_id, here.clock
+    here.reconcile(CancelRequested(run_id, "the-first-cancel", sent))
+    here.clock += timedelta(seconds=8)
+    here.reconcile(retry(run_id, sent))
+    assert here.run().pending
+
+    here.reconcile(CancelRequested(run_id, "the-cancel", sent + timedelta(seconds=4)))
+    here.jobs.end_cancelled(here.job())
+    here.reconcile(CheckRequested(run_id))
+
+    assert (here.run().phase, here.run().pending) == (Phase.CANCELLED, None)
+
+
+def test_a_retry_that_is_overtaken_by_a_later_cancel_is_answered_and_not_obeyed(here: Scene) -> None:
+    """The cancel found nothing to end, and still is what the person said last."""
+    run_id, sent = failed_run(here), here.clock
+    here.reconcile(CancelRequested(run_id, "the-cancel", sent + timedelta(seconds=4)))
+
+    here.reconcile(retry(run_id, sent))
+
+    assert here.run().phase is Phase.FAILED
+    assert message_answer(here, "the-cancel")["outcome"] == "unchanged, because the run has ended"
+    assert "sent after this one, at" in message_answer(here, "the-retry")["outcome"]
+
+
+def test_a_cancel_that_is_overtaken_by_a_later_retry_of_the_open_run_leaves_it_at_work(here: Scene) -> None:
+    """Whoever cancels and then retries wants the run to go on."""
+    here.reconcile(here.drop())
+    run_id, sent = here.run().run_id, here.clock
+    here.reconcile(retry(run_id, sent + timedelta(seconds=4)))
+
+    here.reconcile(CancelRequested(run_id, "the-cancel", sent))
+
+    assert here.run().phase is Phase.BUILDER
+    assert "sent after this one" in message_answer(here, "the-cancel")["outcome"]
+
+
+def test_an_output_request_that_found_the_run_at_work_stops_no_earlier_cancel(here: Scene) -> None:
+    """It says nothing about whether the run should go on, and the bill would."""
+    here.reconcile(here.drop())
+    run_id, sent = here.run().run_id, here.clock
+    here.reconcile(output(run_id, sent + timedelta(seconds=4)))
+
+    here.reconcile(CancelRequested(run_id, "the-cancel", sent))
+
+    assert here.run().phase is Phase.CANCELLED
+
+
+def test_a_message_that_is_no_kick_is_answered_too(here: Scene) -> None:
+    """Whoever publishes a message sees its id, and finds the answer under it."""
+    here.reconcile(Refused("the kick is not JSON", "4711"))
+
+    assert here.trigger.read("replies/kicks/message-4711.md").startswith(b"# Kick refused\n\nthe kick is not JSON")

@@ -120,14 +120,3 @@ def test_an_error_record_that_cannot_be_read_hides_no_other(here: Scene) -> None
     reply = here.reply("md").decode()
     assert "2 x ValueError: bad (for example task 0)" in reply
     assert "1 x damaged error record: errors/runner/1/00002-0.json is not JSON" in reply
-
-
-def test_orders_that_cannot_be_read_are_passed_over(here: Scene) -> None:
-    """Those of a newer version, left by a call that died: the next number is taken."""
-    here.reconcile(here.drop())
-    store = open_store(here.run().run_url)
-    store.write(names.orders_name(Stage.RUNNER, 1), json.dumps({"format": 99}).encode())
-
-    here.end_job()
-
-    assert here.run().current.job_id == names.job_id(Stage.RUNNER, here.run().run_id, 2)

@@ -194,6 +194,7 @@ def test_a_message_that_asks_for_nothing_clear_is_refused(message: dict[str, Any
     event = parse(published(message))
 
     assert isinstance(event, Refused)
+    assert event.kick_id == "8001"
     assert event.reason
     assert len(event.reason) < 600
     text = json.dumps(message).encode() if isinstance(message, dict) else message

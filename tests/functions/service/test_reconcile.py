@@ -27,13 +27,11 @@ from epydrop.core.events import (
 )
 from epydrop.core.jobs import JobState
 from epydrop.core.phases import Phase
-from epydrop.core.run import Changes, Run
+from epydrop.core.run import Run
 from epydrop.errors import BadInput, ConfigurationError, NotFound, PreconditionFailed, RetryableError
 from epydrop.formats import names
-from epydrop.formats.index_set import IndexSet
-from epydrop.formats.names import Stage, parse_job_id
-from epydrop.formats.orders import Orders
-from epydrop.formats.serialization import from_json, to_json
+from epydrop.formats.names import parse_job_id
+from epydrop.formats.serialization import to_json
 from epydrop.service import admission
 from epydrop.stores import open_store
 from epydrop_workstation.local.run_store import SqliteRunStore
@@ -137,39 +135,6 @@ def test_what_is_ignored_or_unknown_does_nothing(here: Scene) -> None:
     here.reconcile(CheckRequested("20261122-120000-0123abcd"))
 
     assert list(here.runs.newest(1)) == []
-
-
-def test_orders_on_file_bind_every_call_for_the_same_kick(here: Scene) -> None:
-    """A call died between writing them and saving the attempt."""
-    here.reconcile(here.drop())
-    run = here.run()
-    store = open_store(run.run_url)
-    left_behind = replace(run.current.orders, stage=Stage.RUNNER, indices=IndexSet.below(3), parallelism=7)
-    store.write(names.orders_name(Stage.RUNNER, 1), to_json(left_behind))
-
-    here.end_job()
-
-    assert here.run().current.orders == left_behind
-    assert here.job().spec.task_count == 3
-
-
-def test_orders_of_another_kick_are_left_alone(here: Scene) -> None:
-    """A retry with more memory must not obey orders that know nothing of it."""
-    here.reconcile(here.drop())
-    here.end_job()
-    here.end_job({0: 1})
-    run = here.run()
-    assert run.phase is Phase.FAILED
-    store = open_store(run.run_url)
-    store.write(names.orders_name(Stage.RUNNER, 2), to_json(replace(run.current.orders, attempt=2)))
-    here.clock += timedelta(seconds=5)
-
-    here.reconcile(RetryRequested(run.run_id, "kick-1", here.clock, changes=Changes(memory_mib=9000)))
-
-    orders = here.run().current.orders
-    assert (orders.attempt, orders.resources.memory_mib, orders.kick_id) == (3, 9000, "kick-1")
-    name = names.orders_name(Stage.RUNNER, 3)
-    assert from_json(Orders, store.read(name), name) == orders
 
 
 def test_a_job_that_lags_behind_its_notification_is_read_again(here: Scene) -> None:
