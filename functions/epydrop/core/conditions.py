@@ -91,14 +91,17 @@ class Conditions:
 
     @property
     def is_stuck(self) -> bool:
-        """The job has waited in the queue, or for its submit to succeed, longer than ``max_wait``."""
+        """The job has waited for machines, or for its submit to succeed, longer than ``max_wait``."""
+        since = self._waiting_since
+        return since is not None and (self.now - since).total_seconds() > self.run.plan.max_wait
+
+    @property
+    def _waiting_since(self) -> datetime | None:
+        if self.was_never_seen:
+            return self.attempt.begun
         if self.job is not None and self.job.state.is_waiting:
-            since = self.job.created
-        elif self.was_never_seen:
-            since = self.attempt.begun
-        else:
-            return False
-        return (self.now - since).total_seconds() > self.run.plan.max_wait
+            return self.job.created
+        return self.attempt.idle_since
 
     @property
     def fails_alike(self) -> bool:

@@ -103,9 +103,17 @@ def _seen(attempt: Attempt, job: JobView, causes: dict[Cause, IndexSet], now: da
         state=job.state,
         created=job.created,
         counts=job.counts,
+        idle_since=_idle_since(attempt, job, now),
         ended=attempt.ended or (now if job.state.is_ended else None),
         causes=causes or attempt.causes,
     )
+
+
+def _idle_since(attempt: Attempt, job: JobView, now: datetime) -> datetime | None:
+    if not job.is_idle:
+        return None
+    is_first = attempt.idle_since is None or job.counts.finished > attempt.counts.finished
+    return now if is_first else attempt.idle_since
 
 
 def _notifying(stored: Run | None, step: Transition, row: str, now: datetime) -> Decision:

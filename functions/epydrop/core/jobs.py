@@ -94,6 +94,11 @@ class TaskCounts:
     failed: int = 0
     never_ran: int = 0  # Batch's UNEXECUTED: the job ended before they started
 
+    @property
+    def finished(self) -> int:
+        """The number of tasks that ran to an end."""
+        return self.succeeded + self.failed
+
 
 @dataclass(frozen=True)
 class JobView:
@@ -106,6 +111,11 @@ class JobView:
     counts: TaskCounts = field(default_factory=TaskCounts)
     labels: dict[str, str] = field(default_factory=dict)
     detail: str = ""  # the service's last status message, for people
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the job has begun and has tasks to do, and none of them runs: there is no machine for them."""
+        return self.state is JobState.RUNNING and not self.counts.running and bool(self.counts.pending)
 
 
 @dataclass(frozen=True)

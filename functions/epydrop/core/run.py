@@ -59,6 +59,7 @@ class Attempt:
     state: JobState | None = None
     created: datetime | None = None
     counts: TaskCounts = field(default_factory=TaskCounts)
+    idle_since: datetime | None = None  # the job is running and has tasks to do, but none of them has a machine
     ended: datetime | None = None
     causes: dict[Cause, IndexSet] = field(default_factory=dict)
 

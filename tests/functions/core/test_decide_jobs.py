@@ -116,6 +116,41 @@ def test_a_job_that_waits_longer_than_max_wait_is_stuck(state: JobState) -> None
     assert decision.effects[0] == CancelJob(run.current.job_id)
 
 
+IDLE = TaskCounts(pending=3, succeeded=1)
+
+
+@pytest.mark.parametrize(
+    ("hours", "counts", "row"),
+    [
+        (7, IDLE, "stuck"),
+        (5, IDLE, "at-work"),
+        (7, TaskCounts(pending=2, running=1, succeeded=1), "at-work"),
+        (7, TaskCounts(pending=2, succeeded=2), "at-work"),  # one has finished meanwhile
+        (7, TaskCounts(succeeded=4), "at-work"),
+    ],
+)
+def test_a_running_job_whose_tasks_get_no_machine_is_stuck_too(hours: int, counts: TaskCounts, row: str) -> None:
+    """Batch calls a job running from its first machine on, and it may lose all of them for days."""
+    first = runner()
+    before = decided(first, facts_of(first, counts=IDLE)).run
+
+    decision = decided(before, facts_of(before, counts=counts), at=NOW + timedelta(hours=hours))
+
+    assert before.current.idle_since == NOW
+    assert decision.row == row
+    assert (decision.run.cause is Cause.STUCK) == (row == "stuck")
+
+
+def test_a_job_that_got_a_machine_waits_anew_when_it_loses_it() -> None:
+    """Only an unbroken wait is counted."""
+    run = runner()
+    for hours, running in ((0, 0), (5, 1), (6, 0)):
+        facts = facts_of(run, counts=TaskCounts(pending=4 - running, running=running))
+        run = decided(run, facts, at=NOW + timedelta(hours=hours)).run
+
+    assert run.current.idle_since == NOW + timedelta(hours=6)
+
+
 def test_a_job_at_work_is_noted() -> None:
     """Its uid, its state and how far it is."""
     run = runner(an_attempt(Stage.RUNNER))
