@@ -29,6 +29,14 @@ test: $(DEV) ## Run the tests; ARGS='-k name' passes options on
 quick: $(DEV) ## Run the tests that take under a minute together, for the inner loop
 	.venv/bin/python -m pytest $(QUICK) $(ARGS)
 
+.PHONY: soak
+soak: $(DEV) ## Simulate N runs under faults, on all cores; FROM=seed begins elsewhere
+	PYTHONPATH=tests .venv/bin/python -m simulation --soak $(or $(N),10000) --from $(or $(FROM),0)
+
+.PHONY: simulate
+simulate: $(DEV) ## Simulate what happens under SEED, and print it; WITHOUT="'clock skew' stall" leaves out faults
+	PYTHONPATH=tests .venv/bin/python -m simulation $(SEED) $(if $(WITHOUT),--without $(WITHOUT))
+
 .PHONY: cover
 cover: $(DEV) ## Run the tests and check that they reach the branches of the product that they reached before
 	.venv/bin/python -m pytest --cov --cov-report=term:skip-covered $(ARGS)

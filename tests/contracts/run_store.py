@@ -15,15 +15,7 @@ from epydrop.formats.serialization import UnknownFormat
 
 
 class RunStoreContract:
-    """Subclasses give the fixture ``store`` and the two raw methods."""
-
-    def raw_read(self, run_id):
-        """The stored document as a dict."""
-        raise NotImplementedError
-
-    def raw_write(self, run_id, document):
-        """Replaces the stored document behind the store's back."""
-        raise NotImplementedError
+    """Subclasses give the fixture ``store``."""
 
     def test_a_run_that_was_never_stored_is_none(self, store):
         """Absence is an answer, not an error."""
@@ -38,12 +30,6 @@ class RunStoreContract:
 
         assert store.load(run.run_id).run == run
         assert list(store.history(run.run_id)) == [an_entry()]
-
-    def test_the_document_carries_its_format(self, store):
-        """A later version can tell what it reads."""
-        store.create(a_run(), an_entry())
-
-        assert self.raw_read(a_run().run_id)["format"] == 1
 
     def test_creating_a_run_that_exists_is_refused(self, store):
         """Two functions that see the same drop make one run."""
@@ -192,6 +178,24 @@ class RunStoreContract:
 
         assert [run.run_id for run in store.newest(3)] == [a_run(number).run_id for number in (5, 4, 3)]
         assert list(store.newest(0)) == []
+
+
+class DocumentStoreContract(RunStoreContract):
+    """What stores of documents promise besides. Subclasses give the two raw methods, too."""
+
+    def raw_read(self, run_id):
+        """The stored document as a dict."""
+        raise NotImplementedError
+
+    def raw_write(self, run_id, document):
+        """Replaces the stored document behind the store's back."""
+        raise NotImplementedError
+
+    def test_the_document_carries_its_format(self, store):
+        """A later version can tell what it reads."""
+        store.create(a_run(), an_entry())
+
+        assert self.raw_read(a_run().run_id)["format"] == 1
 
     def test_a_document_of_a_newer_version_is_refused_by_name(self, store):
         """Never half read."""

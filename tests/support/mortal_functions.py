@@ -2,7 +2,7 @@
 
 The k-th process dies at its k-th write: before it where k is odd, after it where k is even. So writes at different
 places of the work are lost or left unconfirmed, and the work still comes to an end. Every place is tried in process,
-by the tests of the service. EPYDROP_MORTAL names the file that counts the processes.
+by the simulation. EPYDROP_MORTAL names the file that counts the processes.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from support.interruptions import WRITES, Around
 from support.paths import ROOT
+from support.port_calls import WRITES, Around
 
 sys.path.insert(0, str(ROOT / "functions"))
 
@@ -33,7 +33,7 @@ class Mortality:
         self._writes = 0
         self.last = 0  # the write at which this process dies; 0 for never
 
-    def around(self, write: Callable[[], Any]) -> Any:
+    def around(self, _: str, write: Callable[[], Any]) -> Any:
         """One write, or the end."""
         with self._lock:
             self._writes += 1

@@ -1,4 +1,4 @@
-"""A job service whose jobs do exactly what a test tells them to, and which keeps account of what was asked of it."""
+"""A job service whose jobs do exactly what a test tells them to."""
 
 from __future__ import annotations
 
@@ -33,8 +33,6 @@ class ScriptedJobs:
         self.now = now
         self.open_store = open_store
         self.jobs: dict[str, ScriptedJob] = {}
-        self.meddled = False  # whether somebody cancelled or deleted a job behind our back
-        self.recomputed: list[str] = []  # results ordered although they were there
 
     # -- the port ----------------------------------------------------------------------------
 
@@ -47,7 +45,6 @@ class ScriptedJobs:
         counts = TaskCounts(pending=spec.task_count)
         view = JobView(spec.job_id, f"uid-{spec.job_id}", JobState.QUEUED, self.now(), counts, spec.labels)
         self.jobs[spec.job_id] = ScriptedJob(spec, view, {})
-        self._account(spec)
         return view
 
     def get(self, job_id: str) -> JobView | None:
@@ -112,15 +109,6 @@ class ScriptedJobs:
         job = names.parse_job_id(spec.job_id)
         name = names.orders_name(job.stage, job.attempt)
         return from_json(Orders, self.open_store(spec.env["EPYDROP_RUN_URL"]).read(name), name)
-
-    # -- accounts ----------------------------------------------------------------------------
-
-    def _account(self, spec: JobSpec) -> None:
-        orders = self.orders(spec)
-        if orders.stage is Stage.RUNNER and not orders.overwrite:
-            store = self.open_store(spec.env["EPYDROP_RUN_URL"])
-            ordered = (names.result_name(orders.results, index) for index in orders.indices)
-            self.recomputed += [name for name in ordered if store.stat(name)]
 
     def _end(self, job: ScriptedJob, state: JobState) -> None:
         ends = list(job.ends.values())

@@ -14,7 +14,7 @@ from epydrop.core.attempts import next_attempt
 from epydrop.core.causes import Cause
 from epydrop.core.conditions import Conditions
 from epydrop.core.effects import Effect, Publish, WriteReply
-from epydrop.core.events import FileDropped, Kick, RunEvent
+from epydrop.core.events import FileDropped, Kick, OutputRequested, RunEvent
 from epydrop.core.jobs import JobView
 from epydrop.core.observed_facts import Facts
 from epydrop.core.phases import Phase
@@ -50,14 +50,18 @@ def decide(run: Run | None, event: RunEvent, facts: Facts, now: datetime) -> Dec
     it = Conditions(noted, event, facts, now)
     row = next(row for row in TABLE if noted.phase in row.phases and row.when(it))
     step = row.then(it)
-    taken = step.run
     if isinstance(event, Kick) and row.records_kick:
-        taken = taken.having_taken(event.kick_id)
-        # A cancel or a retry says what shall become of the run, even when there is nothing to do.
-        if not (step.is_unchanged and it.is_output_request):
-            taken = taken.having_heard(event.published)
-    decision = _notifying(run, replace(step, run=taken), row.name, now)
-    return replace(decision, is_repeat=row.is_repeat)
+        step = replace(step, run=_having_heard(step, event))
+    decision = _notifying(run, step, row.name, now)
+    return replace(decision, is_repeat=True) if row.is_repeat else decision
+
+
+def _having_heard(step: Transition, kick: Kick) -> Run:
+    """The run that remembers the kick, and obeys none that was sent before it."""
+    run = step.run.having_taken(kick.kick_id)
+    # A cancel or a retry says what shall become of the run, even when there is nothing to do.
+    counts = not step.is_unchanged or not isinstance(kick, OutputRequested)
+    return replace(run, kick_sent=kick.published) if counts else run
 
 
 def _founded(event: RunEvent, facts: Facts, now: datetime) -> Decision:

@@ -192,10 +192,6 @@ class Run:
         """The run that remembers the kick; only the newest ``KICKS_KEPT`` are kept, to bound the document."""
         return replace(self, kicks=(*self.kicks, kick_id)[-KICKS_KEPT:])
 
-    def having_heard(self, sent: datetime) -> Run:
-        """The run that obeys no kick that was sent earlier."""
-        return replace(self, kick_sent=sent)
-
 
 @dataclass(frozen=True)
 class HistoryEntry:

@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from contracts.run_store import RunStoreContract
+from contracts.run_store import DocumentStoreContract
 from google.api_core.exceptions import FailedPrecondition, PermissionDenied, ServiceUnavailable
 from google.api_core.exceptions import NotFound as GoogleNotFound
 from google.cloud import firestore
@@ -50,7 +50,7 @@ def store(client):
     return FirestoreRunStore(client)
 
 
-class TestFirestoreRunStore(RunStoreContract):
+class TestFirestoreRunStore(DocumentStoreContract):
     """The contract, with the plain library behind the store's back."""
 
     @pytest.fixture(autouse=True)

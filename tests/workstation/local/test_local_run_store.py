@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from contracts.run_store import RunStoreContract
+from contracts.run_store import DocumentStoreContract
 from support.sample_runs import a_run, an_entry
 
 from epydrop.core.phases import Phase
@@ -25,7 +25,7 @@ def store(database):
     return SqliteRunStore(database)
 
 
-class TestSqliteRunStore(RunStoreContract):
+class TestSqliteRunStore(DocumentStoreContract):
     """The contract, with SQL that bypasses the store."""
 
     @pytest.fixture(autouse=True)
