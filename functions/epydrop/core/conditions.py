@@ -82,6 +82,8 @@ class Conditions:
         attempt = self.run.current
         if attempt is None or self.has_ended or attempt.ended is not None:
             return True
+        if self.facts.refusal:  # nobody may look: a call that died may have submitted the job before it was refused
+            return False
         return self.was_never_seen and self.now - attempt.begun > GONE_AFTER
 
     @property

@@ -179,6 +179,16 @@ def test_a_run_that_ended_before_its_job_was_seen_is_watched_for_a_while() -> No
     assert (soon.row, later.row) == ("ended", "settled")
 
 
+def test_a_run_whose_job_may_not_be_looked_at_is_not_forgotten() -> None:
+    """A call that died may have submitted it; whoever asks for another job waits until it is known to be gone."""
+    run = a_run(Phase.FAILED, replace(an_attempt(), begun=NOW - timedelta(days=1)))
+    refused = facts_of(run, None, refusal="permission denied")
+
+    assert decided(run, refused).row == "ended"
+    assert decided(run, refused, kick(RetryRequested)).row == "retry-waits"
+    assert decided(run, facts_of(run)).row == "leftover"
+
+
 def test_a_person_who_was_not_told_is_told() -> None:
     """A crash between saving and telling must not swallow the news."""
     run = a_run(Phase.FAILED, told="")
