@@ -207,3 +207,18 @@ class DocumentStoreContract(RunStoreContract):
             store.load(run.run_id)
 
         assert list(store.unfinished()) == [run.run_id]
+
+    @pytest.mark.parametrize("damage", [{"format": 99}, {"format": 1, "record": "[" * 100_000}])
+    def test_a_document_that_cannot_be_read_hides_no_other(self, store, damage):
+        """It is named, with the reason, in its place in the list."""
+        runs = [a_run(1), a_run(2), a_run(3)]
+        for run in runs:
+            store.create(run, an_entry())
+        self.raw_write(runs[1].run_id, {**self.raw_read(runs[1].run_id), **damage})
+
+        newest = list(store.newest(10))
+
+        assert [run.run_id for run in newest] == [run.run_id for run in reversed(runs)]
+        assert [newest[0], newest[2]] == [runs[2], runs[0]]
+        assert runs[1].run_id in str(newest[1].error)
+        assert sorted(store.unfinished()) == sorted(run.run_id for run in runs)

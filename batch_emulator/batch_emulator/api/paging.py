@@ -35,7 +35,7 @@ def start_of(request: Any, *kinds: type | tuple[type, ...]) -> list[Any]:
     try:
         query, *last = json.loads(base64.urlsafe_b64decode(request.page_token.encode()))
         is_ours = len(last) == len(kinds) and all(map(isinstance, last, kinds))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         is_ours = False
     if not is_ours:
         raise invalid(Violation("page_token", "is not a token of this server"))

@@ -136,7 +136,7 @@ def _request(call: Call, from_path: Mapping[str, str], query: Mapping[str, str],
         if call.body:
             fields.update(content if call.body == "*" else {call.body: content})
         return json_format.ParseDict({**fields, **from_path}, call.request())
-    except (ValueError, json_format.ParseError) as error:
+    except (ValueError, RecursionError, json_format.ParseError) as error:
         raise invalid(Violation("body", str(error))) from error
 
 

@@ -58,7 +58,7 @@ def from_json(kind: type[T], text: bytes, source: str) -> T:
     """The value that ``to_json`` wrote. Raises UnknownFormat, like ``from_document``."""
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UnknownFormat(f"{source} is not JSON: {error}") from error
     if not isinstance(document, dict):
         raise UnknownFormat(f"{source} is no JSON object")

@@ -77,7 +77,7 @@ def read_fields(kind: type[T], fields: Mapping[str, Any], source: str) -> T:
     try:
         text = lzma.decompress(record) if isinstance(record, bytes) else record
         document = json.loads(text or "")
-    except (TypeError, ValueError, lzma.LZMAError) as error:
+    except (TypeError, ValueError, RecursionError, lzma.LZMAError) as error:
         raise UnknownFormat(f"{source} has a record that cannot be read: {error}") from error
     return from_document(kind, document, source)
 

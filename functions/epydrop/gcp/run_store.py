@@ -15,9 +15,10 @@ from google.cloud.firestore import DELETE_FIELD, Client, FieldFilter, Query
 
 from epydrop.core.run import HistoryEntry, Run
 from epydrop.errors import ConfigurationError, NotFound, PreconditionFailed
+from epydrop.formats.serialization import UnknownFormat
 from epydrop.gcp import run_document
 from epydrop.google_errors import translated_errors
-from epydrop.service.ports import Stored
+from epydrop.service.ports import Stored, Unreadable
 
 Snapshot = Any  # a document as the library read it; its own type says less than it knows
 Reference = Any
@@ -83,12 +84,12 @@ class FirestoreRunStore:
         query = self._runs.where(filter=FieldFilter("unfinished", "==", True)).order_by("__name__").select([])
         return (snapshot.id for snapshot in _pages(query, "the unfinished runs"))
 
-    def newest(self, limit: int) -> Iterator[Run]:
-        """The newest runs, newest first."""
+    def newest(self, limit: int) -> Iterator[Run | Unreadable]:
+        """The newest runs, newest first; one that cannot be read hides none of the others."""
         query = self._runs.order_by("created", direction=Query.DESCENDING).order_by(
             "__name__", direction=Query.DESCENDING
         )
-        return map(_run, _pages(query, "the newest runs", limit))
+        return map(_readable_or_not, _pages(query, "the newest runs", limit))
 
     def history(self, run_id: str) -> Iterator[HistoryEntry]:
         """All entries of a run, oldest first; nothing for a run that does not exist."""
@@ -137,6 +138,13 @@ def _read(what: str) -> Iterator[None]:
 
 def _run(snapshot: Snapshot) -> Run:
     return run_document.read_fields(Run, snapshot.to_dict(), f"run {snapshot.id}")
+
+
+def _readable_or_not(snapshot: Snapshot) -> Run | Unreadable:
+    try:
+        return _run(snapshot)
+    except UnknownFormat as error:
+        return Unreadable(snapshot.id, error)
 
 
 def _pages(query: Query, what: str, limit: int | None = None) -> Iterator[Snapshot]:

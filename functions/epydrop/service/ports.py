@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from epydrop.core.jobs import JobSpec, JobView, TaskEnd
 from epydrop.core.run import HistoryEntry, Run
+from epydrop.formats.serialization import UnknownFormat
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,14 @@ class Stored:
 
     run: Run
     revision: str
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A stored run that this version cannot read, and the error that says why."""
+
+    run_id: str
+    error: UnknownFormat
 
 
 class RunStore(Protocol):
@@ -42,8 +51,8 @@ class RunStore(Protocol):
     def unfinished(self) -> Iterator[str]:
         """The ids of all runs that are open or unsettled, page by page."""
 
-    def newest(self, limit: int) -> Iterator[Run]:
-        """The newest runs, newest first."""
+    def newest(self, limit: int) -> Iterator[Run | Unreadable]:
+        """The newest runs, newest first; one that cannot be read hides none of the others."""
 
     def history(self, run_id: str) -> Iterator[HistoryEntry]:
         """All entries of a run, oldest first; nothing for a run that does not exist."""

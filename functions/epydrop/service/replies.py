@@ -132,7 +132,7 @@ def serial_of(reply: bytes) -> int:
         return int(comment[1])
     try:
         document = json.loads(reply)
-    except ValueError:
+    except (ValueError, RecursionError):
         return 0
     serial = document.get("serial") if isinstance(document, dict) else None
     return serial if isinstance(serial, int) else 0

@@ -12,9 +12,13 @@ from zipfile import ZipFile, ZipInfo
 
 import pytest
 from support.one_machine import CALIBRATION, SWEEP, Command, slow, tables, until
+from support.sample_runs import a_run, an_entry
 
+from epydrop.core.phases import Phase
 from epydrop_workstation.cli import demo as demo_module
 from epydrop_workstation.cli.main import EpydropGroup
+from epydrop_workstation.local.database import Database
+from epydrop_workstation.local.run_store import SqliteRunStore
 
 SUBCOMMANDS = [name for name in EpydropGroup.lazy if name not in {"build", "deploy"}]  # those two are groups
 
@@ -235,6 +239,28 @@ def test_runs_are_listed_and_shown(finished: Command) -> None:
     assert "lacks no result" in finished("retry", run_id, code=65)
     assert "has ended already" in finished("cancel", run_id, code=65)
     assert "there is no run 'nonsense'" in finished("show", "nonsense", code=65)
+
+
+def test_a_run_that_cannot_be_read_hides_no_other(epydrop: Command) -> None:
+    """It is named with the reason, and so is a quality file that somebody damaged."""
+    folder = epydrop.folder / "flu"
+    published = {"phase": Phase.SUCCEEDED, "run_url": folder.as_uri(), "outputs": "outputs/1/", "tasks": 4}
+    bad, good = a_run(1), a_run(2, **published)
+    database = Database(epydrop.root)
+    for run in (bad, good):
+        SqliteRunStore(database).create(run, an_entry())
+    with database.transaction() as connection:
+        connection.execute("UPDATE runs SET document = ? WHERE run_id = ?", (b'{"format": 99}', bad.run_id))
+    database.close()
+    epydrop.file('{"quality": "pass"', "flu/outputs/1/quality.json")
+
+    listed, documents = epydrop("runs"), json.loads(epydrop("runs", "--json"))
+
+    assert all(text in listed for text in (good.run_id, bad.run_id, "has format 99"))
+    assert [document["run_id"] for document in documents] == [good.run_id, bad.run_id]
+    assert "has format 99" in documents[1]["error"]
+    assert "quality.json cannot be read" in epydrop("show", "latest")
+    assert "has format 99" in epydrop("show", bad.run_id, code=1)
 
 
 def test_a_folder_without_runs_is_not_made_by_looking_at_it(epydrop: Command) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from epydrop.formats.serialization import UnknownFormat
 from epydrop_workstation.cli.dry_run import DryRunPlan, build_plan, print_plan
 from epydrop_workstation.cli.follow import follow
 from epydrop_workstation.cli.options import DEFAULT_ROOT, AsJson, Packable, Parallelism, Root, Settings
@@ -48,7 +49,10 @@ def run(
 def _run_to_resume(machine: Machine, name: str, data: bytes, *, new: bool) -> str:
     """The id of the newest unfinished run of the same content, else of a new one."""
     md5 = base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
-    unfinished = None if new else machine.runs.resumable(md5)
+    try:
+        unfinished = None if new else machine.runs.resumable(md5)
+    except UnknownFormat as error:
+        raise UnknownFormat(f"{error}; --new starts another run beside it") from error
     return unfinished.run_id if unfinished is not None else machine.drop(name, data)
 
 

@@ -12,6 +12,7 @@ from epydrop.core.phases import Phase
 from epydrop.core.run import FailureGroup, Run
 from epydrop.errors import BadInput, Problem
 from epydrop.formats.names import LOCAL_STATE, QUALITY, Stage
+from epydrop.service.ports import Unreadable
 from epydrop_workstation.cli.exit_codes import exit_code_of
 from epydrop_workstation.local.run_store import SqliteRunStore
 
@@ -21,7 +22,7 @@ _SEARCHED = 10_000
 def find_run(runs: SqliteRunStore, text: str) -> Run:
     """The run with this id, or the only one whose id begins so, or with 'latest' the newest.
 
-    Raises BadInput if no run matches, or more than one.
+    Raises BadInput if no run matches, or more than one; UnknownFormat if this version cannot read it.
     """
     stored = runs.load(text)
     if stored is not None:
@@ -31,6 +32,8 @@ def find_run(runs: SqliteRunStore, text: str) -> Run:
     else:
         found = [run for run in runs.newest(_SEARCHED) if run.run_id.startswith(text)]
     if len(found) == 1:
+        if isinstance(found[0], Unreadable):
+            raise found[0].error
         return found[0]
     if found:
         ids = ", ".join(run.run_id for run in found[:5])
@@ -54,13 +57,16 @@ def quality_of(run: Run) -> tuple[str, str]:
     path = folder_of(run) / run.outputs / QUALITY
     if run.phase is not Phase.SUCCEEDED or not path.exists():
         return "", ""
-    document = json.loads(path.read_bytes())
-    found = sum(len(check["findings"]) for check in document["checks"])
+    try:
+        document = json.loads(path.read_bytes())
+        verdict, found = str(document["quality"]), sum(len(check["findings"]) for check in document["checks"])
+        failed = sum(finding["severity"] == "fail" for check in document["checks"] for finding in check["findings"])
+    except (OSError, ValueError, TypeError, LookupError, RecursionError) as error:
+        return "", f"Quality: {path} cannot be read: {error!r}"
     if not found:
-        return document["quality"], "Quality: every check passed"
-    failed = sum(finding["severity"] == "fail" for check in document["checks"] for finding in check["findings"])
+        return verdict, "Quality: every check passed"
     words = f"{found} finding{'s' if found > 1 else ''}" + (f", {failed} of them failed checks" if failed else "")
-    return document["quality"], f"Quality: {words}, see {path}"
+    return verdict, f"Quality: {words}, see {path}"
 
 
 def log_of(run: Run, group: FailureGroup, root: Path) -> Path | None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+import sys
+from typing import Annotated, Any
 
 import typer
 
 from epydrop.core.run import Run
+from epydrop.service.ports import Unreadable
 from epydrop_workstation.cli.options import DEFAULT_ROOT, AsJson, Root
 from epydrop_workstation.cli.run_lookup import as_document, done_of
 from epydrop_workstation.local.run_store import stored_runs
+
+UNREADABLE = ("?", "unreadable", "", "")
 
 
 def runs(
@@ -26,7 +30,7 @@ def runs(
     with stored_runs(root) as store:
         found = list(store.newest(limit))
     if as_json:
-        print(json.dumps([as_document(run) for run in found], indent=1))
+        print(json.dumps([_document(run) for run in found], indent=1))
         return
     if not found:
         print(f"There are no runs in {root}.")
@@ -38,8 +42,19 @@ def runs(
     for heading in ("RUN", "EXPERIMENT", "PHASE", "TASKS", "TOOK"):
         table.add_column(heading, no_wrap=heading != "EXPERIMENT", justify="right" if heading == "TASKS" else "left")
     for run in found:
-        table.add_row(run.run_id, run.exp_id, run.phase, _tasks(run), _took(run))
+        table.add_row(run.run_id, *(UNREADABLE if isinstance(run, Unreadable) else _cells(run)))
     Console(highlight=False).print(table)
+    for run in found:
+        if isinstance(run, Unreadable):
+            print(f"{run.run_id} cannot be read: {run.error}", file=sys.stderr)
+
+
+def _document(run: Run | Unreadable) -> dict[str, Any]:
+    return {"run_id": run.run_id, "error": str(run.error)} if isinstance(run, Unreadable) else as_document(run)
+
+
+def _cells(run: Run) -> tuple[str, str, str, str]:
+    return run.exp_id, run.phase, _tasks(run), _took(run)
 
 
 def _tasks(run: Run) -> str:

@@ -10,8 +10,8 @@ from pathlib import Path
 from epydrop.core.run import HistoryEntry, Run
 from epydrop.errors import ConfigurationError, PreconditionFailed
 from epydrop.formats.names import LOCAL_STATE
-from epydrop.formats.serialization import from_json, to_json
-from epydrop.service.ports import Stored
+from epydrop.formats.serialization import UnknownFormat, from_json, to_json
+from epydrop.service.ports import Stored, Unreadable
 from epydrop_workstation.local.database import Database
 
 _PAGE = 100
@@ -65,8 +65,8 @@ class SqliteRunStore:
             yield from (row["run_id"] for row in rows)
             last = rows[-1]["run_id"]
 
-    def newest(self, limit: int) -> Iterator[Run]:
-        """The newest runs, newest first."""
+    def newest(self, limit: int) -> Iterator[Run | Unreadable]:
+        """The newest runs, newest first; one that cannot be read hides none of the others."""
         before: tuple[float, str] = (float("inf"), "")
         while limit > 0 and (
             rows := self._database.rows(
@@ -75,7 +75,7 @@ class SqliteRunStore:
                 (*before, min(limit, _PAGE)),
             )
         ):
-            yield from map(_run, rows)
+            yield from map(_readable_or_not, rows)
             limit -= len(rows)
             before = (rows[-1]["created"], rows[-1]["run_id"])
 
@@ -91,7 +91,7 @@ class SqliteRunStore:
             last = rows[-1]["revision"]
 
     def resumable(self, md5: str) -> Run | None:
-        """The newest open run whose dropped file had this MD5 (in base64), or None.
+        """The newest open run whose dropped file had this MD5 (in base64), or None. Raises UnknownFormat.
 
         Not part of the port: only the local command resumes runs.
         """
@@ -134,6 +134,13 @@ def _columns(run: Run) -> tuple[bool, bool, str, float]:
 
 def _run(row: sqlite3.Row) -> Run:
     return from_json(Run, row["document"], f"run {row['run_id']}")
+
+
+def _readable_or_not(row: sqlite3.Row) -> Run | Unreadable:
+    try:
+        return _run(row)
+    except UnknownFormat as error:
+        return Unreadable(row["run_id"], error)
 
 
 def _add(connection: sqlite3.Connection, run_id: str, revision: int, entry: HistoryEntry) -> None:
