@@ -31,8 +31,10 @@ from epydrop.formats.serialization import to_json
 from epydrop.formats.stage_records import ErrorRecord, Manifest, Telemetry
 from epydrop.stores import open_store
 from epydrop.stores.port import ObjectStore
+from epydrop_stages.artifacts.checksums import sha256_of
 from epydrop_stages.artifacts.signatures import SigningKeys
 from epydrop_stages.artifacts.signed_files import Meta, write_artifact
+from epydrop_stages.artifacts.signed_records import write_record
 from epydrop_stages.contract.results import Result
 from epydrop_stages.contract.suite import TaskKey, TaskLine
 from epydrop_stages.stages.task import main
@@ -104,6 +106,7 @@ class MadeUpRun:
         return {
             "EPYDROP_RUN_URL": self.store.url,
             "EPYDROP_ATTEMPT": str(attempt),
+            "EPYDROP_ORDERS_SHA256": sha256_of(self.store, orders_name(Stage.OUTPUT, attempt)),
             "BATCH_TASK_INDEX": "0",
             "EPYDROP_SIGNING_KEY": json.dumps({name: key.decode() for name, key in KEYS.by_id.items()}),
             **({"EPYDROP_CORES": str(cores)} if cores else {}),
@@ -131,9 +134,12 @@ class MadeUpRun:
         for line in lines:
             first, _ = locations.get(line.key.location, (line.index, 0))
             locations[line.key.location] = (first, line.index + 1)
-        digests = {tasks_name(INPUTS): hashlib.sha256(tasks).hexdigest()}
+        digests = {
+            tasks_name(INPUTS): hashlib.sha256(tasks).hexdigest(),
+            RESOLVED_EXPERIMENT: sha256_of(store, RESOLVED_EXPERIMENT),
+        }
         versions = {"epydemix": "1.5.0", "numpy": np.__version__}
-        store.write(manifest_name(INPUTS), to_json(Manifest(RUN_ID, len(lines), locations, digests, versions)))
+        write_record(store, manifest_name(INPUTS), Manifest(RUN_ID, len(lines), locations, digests, versions), KEYS)
 
     def _write_telemetry(self, store: ObjectStore, parallelism: int = 40) -> None:
         """Telemetry as if ``parallelism`` tasks had run at a time, about a hundred seconds each."""

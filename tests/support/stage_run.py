@@ -101,9 +101,14 @@ class StageRun:
         return {
             "EPYDROP_RUN_URL": self.store.url,
             "EPYDROP_ATTEMPT": str(self.attempts.get(stage, 1)),
+            "EPYDROP_ORDERS_SHA256": self._orders_sha256(stage),
             "BATCH_TASK_INDEX": str(position),
             "EPYDROP_SIGNING_KEY": json.dumps(KEYS),
         }
+
+    def _orders_sha256(self, stage: Stage) -> str:
+        name = orders_name(stage, self.attempts.get(stage, 1))
+        return hashlib.sha256(self.store.read(name)).hexdigest() if self.store.stat(name) else "none"
 
     def start(self, stage: Stage, position: int = 0) -> int:
         return main([str(stage)], self.environment(stage, position))

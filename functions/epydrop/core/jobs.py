@@ -126,8 +126,8 @@ class TaskEnd:
     exit_code: int | None
 
 
-def job_spec(orders: Orders, run_url: str) -> JobSpec:
-    """The job specification for these orders; deterministic."""
+def job_spec(orders: Orders, run_url: str, orders_sha256: str) -> JobSpec:
+    """The job specification for these orders; deterministic. ``orders_sha256``, in hex, is that of the stored file."""
     labels = dict(orders.labels)
     labels["orders"] = orders_digest(orders)
     return JobSpec(
@@ -135,7 +135,11 @@ def job_spec(orders: Orders, run_url: str) -> JobSpec:
         task_count=len(orders.indices),
         parallelism=min(orders.parallelism, len(orders.indices)),
         command=("python", "-m", "epydrop_stages", str(orders.stage)),
-        env={"EPYDROP_RUN_URL": run_url, "EPYDROP_ATTEMPT": str(orders.attempt)},
+        env={
+            "EPYDROP_RUN_URL": run_url,
+            "EPYDROP_ATTEMPT": str(orders.attempt),
+            "EPYDROP_ORDERS_SHA256": orders_sha256,
+        },
         resources=orders.resources,
         labels=labels,
         secrets=(SIGNING_KEY, GITHUB_PAT) if orders.stage is Stage.BUILDER else (SIGNING_KEY,),

@@ -1,6 +1,6 @@
 """The orders of an attempt: what one Batch job does, in one small object that every submit and the stage itself obey.
 
-Written create-only before the attempt is saved. A stage gets only the URL of its run and the number of its attempt; it
+Written create-only before the job is created. A stage gets only the URL of its run and the number of its attempt; it
 reads the rest here and in the resolved experiment.
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 
 from epydrop.core.effects import CancelJob, Effect, Publish, SubmitJob, WriteReply
@@ -24,8 +25,8 @@ def perform(effect: Effect, run: Run, world: World) -> None:
     match effect:
         case SubmitJob(job_id):
             attempt = next(attempt for attempt in reversed(run.attempts) if attempt.job_id == job_id)
-            _write_orders(attempt.orders, world.open_store(run.run_url))
-            world.jobs.submit(job_spec(attempt.orders, run.run_url))
+            text = _write_orders(attempt.orders, world.open_store(run.run_url))
+            world.jobs.submit(job_spec(attempt.orders, run.run_url, hashlib.sha256(text).hexdigest()))
         case CancelJob(job_id):
             world.jobs.cancel(job_id)
         case WriteReply():
@@ -34,18 +35,21 @@ def perform(effect: Effect, run: Run, world: World) -> None:
             world.publisher.publish("runs", _notification(run, news))
 
 
-def _write_orders(orders: Orders, store: ObjectStore) -> None:
-    """Write the orders that the tasks of the job will read, once.
+def _write_orders(orders: Orders, store: ObjectStore) -> bytes:
+    """Write the orders that the tasks of the job will read, once; returns what the file holds.
 
     They are those of the saved attempt, so every call that submits its job writes the same. Raises BadInput if the file
     holds others: the run's document was lost, and an earlier job of that number may have obeyed them.
     """
     name = names.orders_name(orders.stage, orders.attempt)
+    text = to_json(orders)
     try:
-        store.write(name, to_json(orders), if_generation=0)
+        store.write(name, text, if_generation=0)
     except PreconditionFailed:
-        if not _are(orders, store.read(name), name):
+        text = store.read(name)
+        if not _are(orders, text, name):
             raise BadInput(f"{name} holds other orders, of an earlier document of this run; retry the run") from None
+    return text
 
 
 def _are(orders: Orders, text: bytes, name: str) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields
 
 from epydrop.errors import ConfigurationError, IntegrityError
 
-FORMAT = 1
+FORMAT = 2
 
 _FRAME_MAGIC = 0x184D2A5E  # one of the sixteen magic numbers of zstd's skippable frames (RFC 8878, 3.1.2)
 _END_MARK = b"EPYDROP1"
@@ -26,9 +26,13 @@ MAX_FRAME = 64 << 10  # bytes; a header has a few hundred
 
 @dataclass(frozen=True)
 class Header:
-    """The fields of the frame. ``compressed`` is the number of bytes before the frame."""
+    """The fields of the frame. ``compressed`` is the number of bytes before the frame.
+
+    ``name`` is that of the object in the run's folder, so it also says which round the artifact is of.
+    """
 
     key_id: str
+    name: str
     kind: str
     run_id: str
     stage: str
@@ -52,6 +56,11 @@ class Header:
                 data = text.encode()
                 mac.update(struct.pack("<Q", len(data)) + data)
         return mac.digest()
+
+
+_TYPES = {"index": int, "compressed": int, "format": int} | {
+    field.name: str for field in fields(Header) if field.type == "str"
+}
 
 
 @dataclass(frozen=True, repr=False)
@@ -125,9 +134,14 @@ def _parse_header(text: bytes, name: str) -> Header:
     # First, because a newer format may have other fields. Not isinstance: True is an int too.
     if type(found) is int and found > FORMAT:
         raise IntegrityError(f"{name} has the newer format {found}; this version of epydrop reads format {FORMAT}")
-    if not isinstance(document, dict) or document.keys() != {field.name for field in fields(Header)}:
+    if type(found) is int and 0 < found < FORMAT:
+        raise IntegrityError(
+            f"{name} has the older format {found}, this version of epydrop reads format {FORMAT}; "
+            "retry the run from the builder"
+        )
+    if not isinstance(document, dict) or {key: type(value) for key, value in document.items()} != _TYPES:
         raise IntegrityError(f"{name} is altered: its header does not have the expected fields")
     header = Header(**document)
-    if type(header.compressed) is not int or header.compressed < 0 or header.to_bytes() != text:
+    if header.compressed < 0 or header.to_bytes() != text:
         raise IntegrityError(f"{name} is altered: its header is not canonical JSON")
     return header

@@ -5,9 +5,9 @@ little-endian integers and lengths in bytes::
 
     magic 0x184D2A5E (4) | length of the rest (4) | header, JSON (n) | HMAC-SHA256 (32) | n (4) | b"EPYDROP1" (8)
 
-The HMAC covers the compressed bytes and then every field of the header, each preceded by its length. A reader states
-which artifact it expects. Signature and expectation are checked before anything is decompressed or unpickled, because
-unpickling runs code.
+The HMAC covers the compressed bytes and then every field of the header, each preceded by its length. The name of the
+object is one of them, so an artifact is of no use in another place of the run. A reader states which it expects.
+Signature and expectation are checked before anything is decompressed or unpickled, because unpickling runs code.
 """
 
 from __future__ import annotations
@@ -64,6 +64,7 @@ def write_artifact(
             dill.dump(value, compressed)
         header = Header(
             key_id=key_id,
+            name=name,
             kind=meta.kind,
             run_id=meta.run_id,
             stage=str(meta.stage),
@@ -149,6 +150,7 @@ def _expect(header: Header, expected: Meta, name: str) -> None:
         ("run", header.run_id, expected.run_id),
         ("stage", header.stage, str(expected.stage)),
         ("index", header.index, expected.index),
+        ("name", header.name, name),
     ):
         if found != wanted:
             raise IntegrityError(f"{name} belongs to another {what}: expected {wanted!r}, found {found!r}")

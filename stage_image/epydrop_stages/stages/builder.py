@@ -13,10 +13,11 @@ import zstandard
 
 from epydrop import __version__
 from epydrop.errors import BadInput, Problem
-from epydrop.formats.names import MAX_TASKS, Stage, input_name, manifest_name, tasks_name
-from epydrop.formats.serialization import to_json
+from epydrop.formats.names import MAX_TASKS, RESOLVED_EXPERIMENT, Stage, input_name, manifest_name, tasks_name
 from epydrop.formats.stage_records import Manifest
+from epydrop_stages.artifacts.checksums import sha256_of
 from epydrop_stages.artifacts.signed_files import write_artifact
+from epydrop_stages.artifacts.signed_records import write_record
 from epydrop_stages.contract.suite import Suite, Task, TaskLine
 from epydrop_stages.inputs.problem_locations import locate_problems
 from epydrop_stages.stages.context import TaskContext
@@ -102,7 +103,11 @@ def _finish(context: TaskContext, lines: _Lines, suite: Suite, sources: Sources)
         run_id=context.orders.run_id,
         tasks=lines.count,
         locations=lines.locations,
-        digests={tasks_name(folder): hashlib.sha256(tasks).hexdigest(), **sources.digests},
+        digests={
+            tasks_name(folder): hashlib.sha256(tasks).hexdigest(),
+            RESOLVED_EXPERIMENT: sha256_of(context.store, RESOLVED_EXPERIMENT),
+            **sources.digests,
+        },
         versions={
             "python": platform.python_version(),
             "epydrop": __version__,
@@ -110,7 +115,7 @@ def _finish(context: TaskContext, lines: _Lines, suite: Suite, sources: Sources)
             **sources.commits,
         },
     )
-    context.store.write(manifest_name(folder), to_json(manifest))
+    write_record(context.store, manifest_name(folder), manifest, context.environment.keys)
 
 
 def read_lines(data: bytes) -> Iterator[TaskLine]:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from epydrop.errors import ConfigurationError, NotFound
+from epydrop.errors import ConfigurationError, IntegrityError, NotFound
 from epydrop.experiment import Experiment, read_experiment, with_output_config
-from epydrop.formats.names import RESOLVED_EXPERIMENT, Stage, orders_name
+from epydrop.formats.names import RESOLVED_EXPERIMENT, Stage, manifest_name, orders_name
 from epydrop.formats.orders import Orders
 from epydrop.formats.serialization import from_json
+from epydrop.formats.stage_records import Manifest
 from epydrop_stages.artifacts.metered_store import MeteredStore
 from epydrop_stages.artifacts.signatures import SigningKeys
 from epydrop_stages.artifacts.signed_files import Meta
+from epydrop_stages.artifacts.signed_records import read_record
 
-_REQUIRED = ("EPYDROP_RUN_URL", "EPYDROP_ATTEMPT", "BATCH_TASK_INDEX", "EPYDROP_SIGNING_KEY")
+_REQUIRED = ("EPYDROP_RUN_URL", "EPYDROP_ATTEMPT", "EPYDROP_ORDERS_SHA256", "BATCH_TASK_INDEX", "EPYDROP_SIGNING_KEY")
 
 
 @dataclass(frozen=True)
@@ -22,8 +25,9 @@ class TaskEnvironment:
     """The environment variables of a stage process.
 
     ``position``: index of the task in the job (its index in the run follows from the orders). ``retry``: number of
-    Batch's own retries before this one. ``cores``: how many processors to use; 0 means all that the process may use.
-    ``github_pat``: token for the forecast repository; only builders get one.
+    Batch's own retries before this one. ``orders_sha256``: in hex, of the orders that the job was made for.
+    ``cores``: how many processors to use; 0 means all that the process may use. ``github_pat``: token for the forecast
+    repository; only builders get one.
     """
 
     stage: Stage
@@ -31,6 +35,7 @@ class TaskEnvironment:
     attempt: int
     position: int
     retry: int
+    orders_sha256: str
     keys: SigningKeys
     cores: int = 0
     github_pat: str = field(default="", repr=False)
@@ -47,6 +52,7 @@ class TaskEnvironment:
             attempt=_number(environ, "EPYDROP_ATTEMPT", least=1),
             position=_number(environ, "BATCH_TASK_INDEX"),
             retry=_number(environ, "BATCH_TASK_RETRY_ATTEMPT") if environ.get("BATCH_TASK_RETRY_ATTEMPT") else 0,
+            orders_sha256=environ["EPYDROP_ORDERS_SHA256"],
             keys=SigningKeys.parse(environ["EPYDROP_SIGNING_KEY"]),
             cores=_number(environ, "EPYDROP_CORES", least=1) if environ.get("EPYDROP_CORES") else 0,
             github_pat=environ.get("GITHUB_PAT", ""),
@@ -72,12 +78,18 @@ class TaskContext:
 
     @classmethod
     def open(cls, environment: TaskEnvironment, store: MeteredStore) -> TaskContext:
-        """Read the attempt's orders. Raises ConfigurationError if there are none, or none for this task."""
+        """Read the attempt's orders.
+
+        Raises ConfigurationError if there are none, or none for this task; IntegrityError if they were altered.
+        """
         name = orders_name(environment.stage, environment.attempt)
         try:
-            orders = from_json(Orders, store.read(name), name)
+            text = store.read(name)
         except NotFound as error:
             raise ConfigurationError(f"there are no orders {name} under {environment.run_url}") from error
+        if hashlib.sha256(text).hexdigest() != environment.orders_sha256:
+            raise IntegrityError(f"{name} was altered: these are not the orders that the job was made for")
+        orders = from_json(Orders, text, name)
         if (orders.stage, orders.attempt) != (environment.stage, environment.attempt):
             raise ConfigurationError(f"{name} is for {orders.stage} attempt {orders.attempt}")
         try:
@@ -87,9 +99,18 @@ class TaskContext:
                 f"BATCH_TASK_INDEX is {environment.position}; {name} has {len(orders.indices)}"
             ) from error
 
+    def manifest(self) -> Manifest:
+        """What the builder made. Raises NotFound, IntegrityError."""
+        return read_record(Manifest, self.store, manifest_name(self.orders.inputs), self.environment.keys)
+
     def experiment(self) -> Experiment:
-        """The resolved experiment, with the output configuration of the orders. Raises BadInput."""
+        """The resolved experiment, with the output configuration of the orders.
+
+        Raises BadInput; IntegrityError if it is not the one that the builder read.
+        """
         text = self.store.read(RESOLVED_EXPERIMENT)
+        if self.orders.stage is not Stage.BUILDER:
+            _compare(text, self.manifest())
         experiment = read_experiment(text, RESOLVED_EXPERIMENT, self.orders.exp_id)
         return with_output_config(experiment, self.orders.output_config)
 
@@ -97,3 +118,9 @@ class TaskContext:
         """The identity of an artifact of this run: inputs come from the builder, results from the runner."""
         kind = {Stage.BUILDER: "input", Stage.RUNNER: "result"}[stage]
         return Meta(kind, self.orders.run_id, stage, index)
+
+
+def _compare(text: bytes, manifest: Manifest) -> None:
+    """Raises IntegrityError unless the builder read this text."""
+    if manifest.digests.get(RESOLVED_EXPERIMENT) != hashlib.sha256(text).hexdigest():
+        raise IntegrityError(f"{RESOLVED_EXPERIMENT} was altered: it is not the one that the builder read")

@@ -17,11 +17,10 @@ from epydrop.formats.names import (
     QUALITY,
     RUN_METADATA,
     complete_name,
-    manifest_name,
     tasks_name,
 )
-from epydrop.formats.serialization import from_json, to_json
-from epydrop.formats.stage_records import Complete, Manifest
+from epydrop.formats.stage_records import Complete
+from epydrop_stages.artifacts.signed_records import write_record
 from epydrop_stages.contract.suite import Output
 from epydrop_stages.stages.builder import read_lines
 from epydrop_stages.stages.context import TaskContext
@@ -60,7 +59,7 @@ def run(context: TaskContext) -> bool:
 def _built(context: TaskContext) -> Built:
     """Read the builder's work. Raises IntegrityError if the task list is not the one in the manifest."""
     folder = context.orders.inputs
-    manifest = from_json(Manifest, context.store.read(manifest_name(folder)), manifest_name(folder))
+    manifest = context.manifest()
     data = context.store.read(tasks_name(folder))
     if manifest.digests.get(tasks_name(folder)) != hashlib.sha256(data).hexdigest():
         raise IntegrityError(f"{tasks_name(folder)} is not the task list listed in the manifest")
@@ -98,6 +97,6 @@ def _complete(context: TaskContext, files: dict[str, str], quality: str) -> None
     orders = context.orders
     # latest.json after complete.json, so that it never names an incomplete set.
     mark = Complete(orders.run_id, orders.attempt, files, orders.missing, quality)
-    context.store.write(complete_name(orders.outputs), to_json(mark))
+    write_record(context.store, complete_name(orders.outputs), mark, context.environment.keys)
     latest = {"folder": orders.outputs, "format": 1, "run_id": orders.run_id}
     context.store.write(LATEST_OUTPUTS, json.dumps(latest, indent=1).encode() + b"\n")

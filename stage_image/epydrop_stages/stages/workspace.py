@@ -16,9 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from epydrop.experiment import Experiment
-from epydrop.formats.names import REPOSITORY_ARCHIVE, manifest_name
-from epydrop.formats.serialization import from_json
-from epydrop.formats.stage_records import Manifest
+from epydrop.formats.names import REPOSITORY_ARCHIVE
 from epydrop_stages.inputs.repository import check_out, unpack_repository
 from epydrop_stages.inputs.repository.git import TOKEN, Remote
 from epydrop_stages.stages.bundles import unpack_and_store_bundle, unpack_bundle
@@ -55,8 +53,7 @@ def suite_workspace(context: TaskContext, suite: str) -> Iterator[None]:
     if not suite_named(suite).NEEDS_FILES:
         yield
         return
-    name = manifest_name(context.orders.inputs)
-    digests = from_json(Manifest, context.store.read(name), name).digests
+    digests = context.manifest().digests
     with tempfile.TemporaryDirectory() as folder:
         if REPOSITORY_ARCHIVE in digests:
             unpack_repository(context.store, digests[REPOSITORY_ARCHIVE], Path(folder))

@@ -124,9 +124,9 @@ def test_a_job_obeys_its_orders_and_is_known_by_them() -> None:
     """Two submits of the same orders ask for the same job; other orders never pass for them."""
     orders = next_attempt(runner(), Stage.RUNNER, NOW, indices=IndexSet.of([1, 3])).orders
 
-    spec = job_spec(orders, "file:///d/")
+    spec = job_spec(orders, "file:///d/", "ab12")
 
     assert (spec.job_id, spec.task_count, spec.parallelism) == (f"runner-{orders.run_id}-2", 2, 2)
-    assert spec.env == {"EPYDROP_RUN_URL": "file:///d/", "EPYDROP_ATTEMPT": "2"}
-    assert spec == job_spec(orders, "file:///d/")
-    assert spec.labels["orders"] != job_spec(replace(orders, overwrite=True), "file:///d/").labels["orders"]
+    assert spec.env == {"EPYDROP_RUN_URL": "file:///d/", "EPYDROP_ATTEMPT": "2", "EPYDROP_ORDERS_SHA256": "ab12"}
+    assert spec == job_spec(orders, "file:///d/", "ab12")
+    assert spec.labels["orders"] != job_spec(replace(orders, overwrite=True), "file:///d/", "ab12").labels["orders"]

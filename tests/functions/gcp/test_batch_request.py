@@ -29,7 +29,7 @@ AROUND = Surroundings.of(
 def spec_of(stage: Stage = Stage.RUNNER, **changes: object) -> JobSpec:
     """The job of a stage's first attempt; changes are of its resources."""
     size = replace(SIZE, **{"image": IMAGE, "machine_type": "c4d-standard-2", **changes})
-    return job_spec(an_attempt(stage, resources=size).orders, RUN_URL)
+    return job_spec(an_attempt(stage, resources=size).orders, RUN_URL, "ab12")
 
 
 def job_of(stage: Stage = Stage.RUNNER, around: Surroundings = AROUND, **changes: object) -> batch_v1.Job:
@@ -89,7 +89,7 @@ def test_a_stage_is_told_where_its_run_is_and_its_attempt() -> None:
     """Everything else stands in its orders."""
     variables = task_of(job_of()).environment.variables
 
-    assert dict(variables) == {"EPYDROP_RUN_URL": RUN_URL, "EPYDROP_ATTEMPT": "1"}
+    assert dict(variables) == {"EPYDROP_RUN_URL": RUN_URL, "EPYDROP_ATTEMPT": "1", "EPYDROP_ORDERS_SHA256": "ab12"}
 
 
 @pytest.mark.parametrize("stage", Stage)
@@ -115,7 +115,7 @@ def test_the_same_labels_on_the_job_and_its_machines() -> None:
         Phase.BUILDER, exp_id="Flu/2026w47", plan=a_plan(labels={"environment": "prod", "billing_project": "X"})
     )
     orders = next_attempt(run, Stage.BUILDER, NOW).orders
-    job = batch_job(job_spec(orders, RUN_URL), AROUND)
+    job = batch_job(job_spec(orders, RUN_URL, "ab12"), AROUND)
 
     assert dict(job.labels) == dict(job.allocation_policy.labels)
     assert {"component", "stage", "exp_id", "run_id", "attempt", "environment", "managed-by", "orders"} <= set(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import pickle
+import struct
 import sys
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,7 @@ from support.stage_run import RUN_ID, signing_keys
 from epydrop.errors import ConfigurationError, IntegrityError, NotFound
 from epydrop.formats.names import Stage
 from epydrop.stores.folder import FileObjectStore
-from epydrop_stages.artifacts.signatures import SigningKeys
+from epydrop_stages.artifacts.signatures import Header, SigningKeys, parse_frame
 from epydrop_stages.artifacts.signed_files import Meta, is_valid, read_artifact, write_artifact
 
 META = Meta("result", RUN_ID, Stage.RUNNER, 3)
@@ -41,8 +44,8 @@ def bomb(tmp_path: Path) -> Path:
 @pytest.fixture
 def explosive(store: FileObjectStore, bomb: Path) -> bytes:
     """A genuine artifact that had better not be unpickled."""
-    write_artifact(store, "explosive", Bomb(bomb), META, signing_keys())
-    return store.read("explosive")
+    write_artifact(store, NAME, Bomb(bomb), META, signing_keys())
+    return store.read(NAME)
 
 
 class Bomb:
@@ -120,7 +123,7 @@ def test_any_truncation_or_extension_is_refused(store, bomb, explosive, data):
 
 def test_the_explosive_is_one(store, bomb, explosive):
     """The tests above would notice if it were unpickled."""
-    read_artifact(store, "explosive", META, signing_keys())
+    read_artifact(store, NAME, META, signing_keys())
 
     assert bomb.exists()
 
@@ -171,10 +174,50 @@ def test_another_key_of_the_same_id_does_not_verify(store):
         read_artifact(store, NAME, META, signing_keys())
 
 
+def test_an_artifact_of_another_round_is_refused(store):
+    """A genuine result that somebody copies into a later round is not its result."""
+    write_artifact(store, NAME, 1, META, signing_keys())
+    later = NAME.replace("artifacts", "artifacts-2")
+    store.write(later, store.read(NAME))
+
+    with pytest.raises(IntegrityError, match=f"belongs to another name: expected '{later}', found '{NAME}'"):
+        read_artifact(store, later, META, signing_keys())
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@SLOW_DISK
+@given(field=st.sampled_from([field.name for field in fields(Header)]), value=VALUES)
+def test_a_header_with_any_value_is_read_or_refused(store, field, value):
+    """Whatever its type: nothing escapes but our own error."""
+    write_artifact(store, NAME, 1, META, signing_keys())
+    content = store.read(NAME)
+    header, mac, size = parse_frame(content, NAME)
+    text = json.dumps({**asdict(header), field: value}, sort_keys=True, separators=(",", ":")).encode()
+    payload = text + mac + struct.pack("<I8s", len(text), b"EPYDROP1")
+    store.write(NAME, content[:-size] + struct.pack("<II", 0x184D2A5E, len(payload)) + payload)
+
+    assert is_valid(store, NAME, META, signing_keys()) == (asdict(header)[field] == value)
+
+
+def test_an_older_format_says_what_to_do(store):
+    """Its round is not signed; a retry makes it anew."""
+    write_artifact(store, NAME, 1, META, signing_keys())
+    store.write(NAME, store.read(NAME).replace(b'"format":2', b'"format":1'))
+
+    with pytest.raises(IntegrityError, match="retry the run from the builder"):
+        read_artifact(store, NAME, META, signing_keys())
+
+
 def test_a_newer_format_is_refused_by_name(store):
     """The header's format is looked at before anything else of it."""
     write_artifact(store, NAME, 1, META, signing_keys())
-    store.write(NAME, store.read(NAME).replace(b'"format":1', b'"format":9'))
+    store.write(NAME, store.read(NAME).replace(b'"format":2', b'"format":9'))
 
     with pytest.raises(IntegrityError, match="newer format 9"):
         read_artifact(store, NAME, META, signing_keys())
