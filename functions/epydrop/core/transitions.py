@@ -215,8 +215,8 @@ def cancel_leftover(it: Conditions) -> Transition:
 
 
 def keep_retry(it: Conditions) -> Transition:
-    """Keep the retry until the old job has ended: two jobs must not write the same results."""
-    kept = replace(it.run, pending=it.asked_retry)
+    """Keep the retry until the old job is known to have ended: two jobs must not write the same results."""
+    kept = replace(it.run, pending=it.asked_retry, unsettled=True)
     effects = (CancelJob(it.attempt.job_id),) if it.is_live else ()
     return Transition(kept, "the retry begins when the old job has ended", effects)
 

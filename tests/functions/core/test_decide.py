@@ -185,7 +185,8 @@ def test_a_run_whose_job_may_not_be_looked_at_is_not_forgotten() -> None:
     refused = facts_of(run, None, refusal="permission denied")
 
     assert decided(run, refused).row == "ended"
-    assert decided(run, refused, kick(RetryRequested)).row == "retry-waits"
+    waiting = decided(replace(run, unsettled=False), refused, kick(RetryRequested))
+    assert (waiting.row, waiting.run.unsettled) == ("retry-waits", True)
     assert decided(run, facts_of(run)).row == "leftover"
 
 
