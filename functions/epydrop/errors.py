@@ -5,6 +5,8 @@ Every message says what is wrong, where, what was expected and what to do about 
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -84,3 +86,23 @@ class PreconditionFailed(EpydropError):
 
 class IntegrityError(EpydropError):
     """A stored artifact is truncated, altered or unsigned, or belongs to another run, stage or index."""
+
+
+def chain_of(error: BaseException) -> Iterator[BaseException]:
+    """The error, what it was raised from or while handling, and so on: libraries wrap the errors of the system."""
+    found: BaseException | None = error
+    while found is not None:
+        yield found
+        found = found.__cause__ or (None if found.__suppress_context__ else found.__context__)
+
+
+def is_out_of_space(error: BaseException) -> bool:
+    """Whether the error comes of a full disk or an exceeded quota: the same call succeeds once space is free."""
+    return any(
+        (isinstance(part, OSError) and part.errno in _NO_SPACE)
+        or getattr(part, "sqlite_errorname", "") == "SQLITE_FULL"
+        for part in chain_of(error)
+    )
+
+
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class EngineError(Exception):
     """Every error that the engine raises on purpose."""
@@ -17,3 +21,14 @@ class SetupError(EngineError):
 
 class InvalidInputError(EngineError):
     """A job or an option is not valid. Permanent."""
+
+
+@contextmanager
+def full_disk_as_unavailable() -> Iterator[None]:
+    """Raises UnavailableError where the block finds the disk full or a quota exceeded."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise UnavailableError(str(error)) from error

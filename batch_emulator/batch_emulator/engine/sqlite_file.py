@@ -6,6 +6,7 @@ change both in one transaction.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import sqlite3
 import threading
@@ -111,6 +112,8 @@ class SqliteFile:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 self._check_version()
         except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise self.retryable_error(f"{self.folder} cannot be used just now: {error}") from error
             raise self.permanent_error(
                 f"{self.folder} cannot hold the state of {self.program}: {error}; "
                 f"give another {self.folder_option}, or make it writable"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from batch_emulator.engine import processes
 from batch_emulator.engine.active_job import ActiveJob
-from batch_emulator.engine.errors import InvalidInputError
+from batch_emulator.engine.errors import InvalidInputError, full_disk_as_unavailable
 from batch_emulator.engine.job_store import JobStore, TaskRow
 from batch_emulator.engine.jobs import LIVE_STATES, JobState, TaskState
 from batch_emulator.engine.launchers import Ended, Launch, Launcher
@@ -60,14 +60,18 @@ class Supervisor:
         shutil.rmtree(self._scratch, ignore_errors=True)
 
     def step(self, timeout: float) -> bool:
-        """Waits for something to do and does it; False if nothing came up within ``timeout`` seconds."""
+        """Waits for something to do and does it; False if nothing came up within ``timeout`` seconds.
+
+        Raises UnavailableError if the state is busy, no process can be started, or the disk is full.
+        """
         until = time.monotonic() + timeout
         wait = 0.0  # the first look never waits: something may be due already
-        while not self._round(self._launcher.wait(wait)):
-            now = time.monotonic()
-            if now >= until:
-                return False
-            wait = max(0.001, min(until, self._next_deadline()) - now)
+        with full_disk_as_unavailable():
+            while not self._round(self._launcher.wait(wait)):
+                now = time.monotonic()
+                if now >= until:
+                    return False
+                wait = max(0.001, min(until, self._next_deadline()) - now)
         return True
 
     @property

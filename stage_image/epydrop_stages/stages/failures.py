@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from epydrop.errors import BadInput, EpydropError, ExitCode
+from epydrop.errors import BadInput, EpydropError, ExitCode, chain_of, is_out_of_space
 from epydrop.formats.stage_records import RecordedProblem, fingerprint_of, traceback_of
 
 
@@ -45,10 +45,9 @@ class FailedInWorker(EpydropError):
 
 
 def exit_code_of(error: BaseException) -> ExitCode:
-    """The exit code for an exception. Follows the chain of causes, because libraries wrap MemoryError."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, MemoryError):
-            return ExitCode.OUT_OF_MEMORY
-        cause = cause.__cause__
+    """The exit code for an exception. Follows the chain of causes, because libraries wrap the errors of the system."""
+    if any(isinstance(part, MemoryError) for part in chain_of(error)):
+        return ExitCode.OUT_OF_MEMORY
+    if is_out_of_space(error):
+        return ExitCode.TRY_AGAIN
     return error.exit_code if isinstance(error, EpydropError) else ExitCode.BUG

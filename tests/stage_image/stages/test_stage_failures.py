@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import errno
+import gzip
 import io
 import os
+import sqlite3
 import subprocess
 import sys
 from zipfile import ZipFile, ZipInfo
 
+import dill
 import odd_suite
+import pandas as pd
+import pyarrow as pa
 import pytest
+import zstandard
+from matplotlib.figure import Figure
+from pyarrow import parquet
 from support.stage_run import CALIBRATED, INPUTS, OUTPUTS, SIR, StageRun, experiment_in
 
-from epydrop.errors import ExitCode
+from epydrop.errors import BadInput, ExitCode
 from epydrop.formats.index_set import IndexSet
 from epydrop.formats.names import RESOLVED_EXPERIMENT, Stage, input_name
+from epydrop_stages.inputs.repository.complaints import translated
+from epydrop_stages.inputs.repository.git import GitFailed, Remote
+from epydrop_stages.stages.failures import Failure, exit_code_of
 from epydrop_stages.stages.task import main
 from epydrop_stages.suites import registry
 
@@ -127,6 +139,76 @@ def test_a_report_explains_missing_tasks_with_their_error(tmp_path):
         "IntegrityError: builder-artifacts/input_00003.pkl.zst does not exist"
         in run.store.read(f"{OUTPUTS}report.html").decode()
     )
+
+
+# -- a full disk -------------------------------------------------------------------------------
+
+
+def _plot(file):
+    figure = Figure()
+    figure.subplots().plot([1, 2])
+    figure.savefig(file, format="png")
+
+
+def _compress(file):
+    with zstandard.ZstdCompressor().stream_writer(file, closefd=False) as stream:
+        dill.dump(list(range(100_000)), stream)
+
+
+WRITERS = {
+    "plain": lambda file: file.write(bytes(1_000_000)),
+    "gzip": lambda file: gzip.GzipFile(fileobj=file, mode="wb").write(os.urandom(1_000_000)),
+    "csv": lambda file: pd.DataFrame({"a": range(100_000)}).to_csv(file),
+    "parquet": lambda file: parquet.write_table(pa.table({"a": os.urandom(1_000_000).hex().split("0")}), file),
+    "parquet by its name": lambda file: parquet.write_table(pa.table({"a": list(range(100_000))}), file.name),
+    "figure": _plot,
+    "artifact": _compress,
+}
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_whoever_finds_the_disk_full_says_to_try_again(tmp_path, writer):
+    """Whatever library writes, and in whatever it wraps the error of the system."""
+    full = tmp_path / "full"
+    full.symlink_to("/dev/full")  # a link, since some libraries remove the file that they could not write
+
+    with pytest.raises(Exception, match=r".") as raised, full.open("wb") as file:
+        WRITERS[writer](file)
+
+    assert exit_code_of(raised.value) == ExitCode.TRY_AGAIN
+    assert Failure.of(raised.value).exit_code == ExitCode.TRY_AGAIN
+
+
+def test_a_full_database_says_to_try_again(tmp_path):
+    """SQLite has errors of its own."""
+    connection = sqlite3.connect(tmp_path / "small.sqlite")
+    connection.execute("PRAGMA max_page_count = 2")
+    connection.execute("CREATE TABLE t (a)")
+
+    with pytest.raises(sqlite3.OperationalError) as raised:
+        connection.execute("INSERT INTO t VALUES (?)", (bytes(100_000),))
+    connection.close()
+
+    assert exit_code_of(raised.value) == ExitCode.TRY_AGAIN
+
+
+def test_a_permanent_error_that_comes_of_a_full_disk_is_not_permanent():
+    """What somebody made of the error does not count."""
+    try:
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
+    except OSError as error:
+        wrapped = BadInput(str(error))
+        wrapped.__cause__ = error
+
+    assert exit_code_of(wrapped) == ExitCode.TRY_AGAIN
+
+
+def test_git_without_space_says_to_try_again():
+    """It only says so in words."""
+    remote = Remote.of("https://example.org/r.git", "")
+    error = GitFailed(["fetch"], "fatal: write error: No space left on device", remote)
+
+    assert exit_code_of(translated(error, "r", remote)) == ExitCode.TRY_AGAIN
 
 
 # -- wiring ------------------------------------------------------------------------------------

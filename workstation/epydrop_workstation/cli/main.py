@@ -7,7 +7,7 @@ from typing import ClassVar, NoReturn
 
 import typer
 
-from epydrop.errors import BadInput, EpydropError
+from epydrop.errors import BadInput, EpydropError, ExitCode, is_out_of_space
 from epydrop_workstation.cli.commands import DryRun, accept_dry_run_before
 from epydrop_workstation.cli.exit_codes import EXIT_CODES
 from epydrop_workstation.cli.lazy_group import MARKUP, LazyGroup
@@ -57,11 +57,13 @@ def main() -> NoReturn:
     """Run the command line. Errors that are raised on purpose become a message on standard error and an exit code."""
     try:
         app()
-    except BadInput as error:
-        for problem in error.problems:
+    except (EpydropError, OSError) as error:
+        if is_out_of_space(error):
+            print(f"epydrop: {error}; free some space, and run the same command again", file=sys.stderr)
+            sys.exit(ExitCode.TRY_AGAIN)
+        if not isinstance(error, EpydropError):
+            raise
+        for problem in error.problems if isinstance(error, BadInput) else [error]:
             print(f"epydrop: {problem}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except EpydropError as error:
-        print(f"epydrop: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     sys.exit(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from datetime import UTC, datetime
@@ -34,7 +35,9 @@ class QueuePublisher:
         try:
             file = os.open(self._notifications, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
             try:
-                os.write(file, line.encode())  # one write: lines of several processes never mix
+                data = line.encode()
+                if os.write(file, data) < len(data):  # one write: lines of several processes never mix
+                    raise OSError(errno.ENOSPC, "the disk took a part of the line only")
             finally:
                 os.close(file)
         except OSError as error:

@@ -22,12 +22,15 @@ _REFUSED = re.compile(
 )
 _CERTIFICATE = re.compile(r"certificate|CAfile")
 _NO_REPOSITORY = re.compile(r"does not appear to be a git repository|No such file or directory|not a git repository")
+_NO_SPACE = re.compile(r"No space left on device|Disk quota exceeded")
 _FORBIDDEN = re.compile(r"transport '(\w+)' not allowed")
 
 
 def translated(error: GitFailed, repo: str, remote: Remote) -> EpydropError:
     """The error to raise for a repository that git could not read."""
     complaint = error.complaint
+    if _NO_SPACE.search(complaint):
+        return RetryableError(f"there is no space for the repository {repo}: {complaint}")
     if _UNREACHABLE.search(complaint):
         return RetryableError(f"the repository {repo} could not be reached: {complaint}")
     if _CERTIFICATE.search(complaint):
