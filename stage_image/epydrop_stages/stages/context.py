@@ -101,7 +101,8 @@ class TaskContext:
 
     def manifest(self) -> Manifest:
         """What the builder made. Raises NotFound, IntegrityError."""
-        return read_record(Manifest, self.store, manifest_name(self.orders.inputs), self.environment.keys)
+        name = manifest_name(self.orders.inputs)
+        return read_record(Manifest, self.store, name, self.orders.run_id, self.environment.keys)
 
     def experiment(self) -> Experiment:
         """The resolved experiment, with the output configuration of the orders.

@@ -151,7 +151,7 @@ def test_a_genuine_artifact_in_the_wrong_place_is_refused(store, other, word):
     """The error says whose it is."""
     write_artifact(store, NAME, 1, other, signing_keys())
 
-    with pytest.raises(IntegrityError, match=f"belongs to another {word}"):
+    with pytest.raises(IntegrityError, match=f"belongs to another {word}.*it was made for {NAME} of run"):
         read_artifact(store, NAME, META, signing_keys())
 
 

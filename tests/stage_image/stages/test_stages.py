@@ -7,6 +7,7 @@ import io
 import json
 import random
 import shutil
+from dataclasses import dataclass, replace
 
 import pandas as pd
 import pytest
@@ -28,7 +29,7 @@ from epydrop.formats.serialization import from_json
 from epydrop.formats.stage_records import Complete, Manifest, Refusal, Telemetry
 from epydrop_stages.artifacts.signatures import SigningKeys
 from epydrop_stages.artifacts.signed_files import Meta, read_artifact, write_artifact
-from epydrop_stages.artifacts.signed_records import read_record
+from epydrop_stages.artifacts.signed_records import read_record, write_record
 from epydrop_stages.stages.builder import read_lines
 from epydrop_stages.stages.task import main
 
@@ -320,11 +321,35 @@ def test_what_marks_outputs_as_complete_is_signed(computed):
     """For its own name: a copy elsewhere does not pass for another set of outputs."""
     assert computed.publish() == 0
     name = complete_name(OUTPUTS)
-    assert read_record(Complete, computed.store, name, signing_keys()).missing == IndexSet()
+    assert read_record(Complete, computed.store, name, RUN_ID, signing_keys()).missing == IndexSet()
     computed.store.write("elsewhere/complete.json", computed.store.read(name))
 
-    with pytest.raises(IntegrityError, match="belongs to another name"):
-        read_record(Complete, computed.store, "elsewhere/complete.json", signing_keys())
+    with pytest.raises(IntegrityError, match=f"another name.*made for {name} of run {RUN_ID}"):
+        read_record(Complete, computed.store, "elsewhere/complete.json", RUN_ID, signing_keys())
+
+
+def test_the_manifest_of_another_run_is_refused(computed):
+    """Its name is the same in every run, so the run is compared, too: else states would get each other's tasks."""
+    name, other = f"{INPUTS}manifest.json", RUN_ID.replace("0123abcd", "99999999")
+    manifest = replace(read_record(Manifest, computed.store, name, RUN_ID, signing_keys()), run_id=other)
+    write_record(computed.store, name, manifest, signing_keys())
+
+    assert computed.publish() == 1
+    assert f"it was made for {name} of run {other}" in computed.error(Stage.OUTPUT).message
+
+
+@dataclass(frozen=True)
+class LaterManifest(Manifest):
+    """The manifest of a later version, which has one more field."""
+
+    more: str = ""
+
+
+def test_a_later_version_with_more_fields_verifies_what_this_one_signed(computed):
+    """What is signed is what is stored, not what the reader makes of it."""
+    manifest = read_record(LaterManifest, computed.store, f"{INPUTS}manifest.json", RUN_ID, signing_keys())
+
+    assert (manifest.tasks, manifest.more) == (4, "")
 
 
 def test_keys_may_rotate_between_the_stages(built, monkeypatch):
