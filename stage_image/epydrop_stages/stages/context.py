@@ -17,6 +17,7 @@ from epydrop_stages.artifacts.signatures import SigningKeys
 from epydrop_stages.artifacts.signed_files import Meta
 from epydrop_stages.artifacts.signed_records import read_record
 
+SECRETS = ("EPYDROP_SIGNING_KEY", "GITHUB_PAT")
 _REQUIRED = ("EPYDROP_RUN_URL", "EPYDROP_ATTEMPT", "EPYDROP_ORDERS_SHA256", "BATCH_TASK_INDEX", "EPYDROP_SIGNING_KEY")
 
 
