@@ -36,7 +36,8 @@ class Work:
     """A job to be run: ``max_run_duration`` in seconds per try, ``memory_mib`` per task.
 
     ``env`` is for every task, ``task_env[position]`` for one of them; ``task_env`` is empty or has one entry for
-    each task. Both may hold secrets, so neither is printed. Jobs of a higher ``priority`` start their tasks first; among equals, the older job does.
+    each task. Both may hold secrets, so neither is printed. Jobs of a higher ``priority`` start their tasks first;
+    among equals, the older job does.
     """
 
     job_id: str

@@ -49,6 +49,9 @@ class PinnedCommit:
     repo: str
     ref: str
     commit: str
+    run_id: str = ""
+    name: str = ""  # this and the signature as in the manifest
+    signature: str = ""
     format: int = 1
 
 

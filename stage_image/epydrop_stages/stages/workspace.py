@@ -36,10 +36,11 @@ def fill(context: TaskContext, experiment: Experiment, workspace: Path) -> Sourc
     digests, commits = {}, {}
     if experiment.source:
         remote = Remote.of(experiment.source.repo, context.environment.github_pat)
-        checkout = check_out(experiment.source, remote, context.store, workspace)
+        checkout = check_out(experiment.source, remote, context.records, workspace)
         digests[REPOSITORY_ARCHIVE] = checkout.sha256
         commits[experiment.source.repo] = checkout.commit
-    return Sources({**digests, **unpack_and_store_bundle(context.store, workspace)}, commits)
+    digests |= unpack_and_store_bundle(context.store, workspace, context.environment.dropped_md5)
+    return Sources(digests, commits)
 
 
 @contextlib.contextmanager

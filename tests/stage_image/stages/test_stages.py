@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import json
 import random
@@ -29,7 +30,6 @@ from epydrop.formats.serialization import from_json
 from epydrop.formats.stage_records import Complete, Manifest, Refusal, Telemetry
 from epydrop_stages.artifacts.signatures import SigningKeys
 from epydrop_stages.artifacts.signed_files import Meta, read_artifact, write_artifact
-from epydrop_stages.artifacts.signed_records import read_record, write_record
 from epydrop_stages.stages.builder import read_lines
 from epydrop_stages.stages.task import main
 
@@ -317,22 +317,36 @@ def test_an_experiment_that_changed_after_the_builder_is_refused(computed):
     assert "not the one that the builder read" in computed.error(Stage.OUTPUT).message
 
 
+def test_an_experiment_that_changed_before_the_builder_is_refused(tmp_path):
+    """It may name a repository, whose code the tasks run, so it is compared with what the functions accepted."""
+    run = StageRun.of(tmp_path, SIR)
+    run.order(Stage.BUILDER, IndexSet.below(1))
+    environment = {
+        **run.environment(Stage.BUILDER),
+        "EPYDROP_EXPERIMENT_SHA256": hashlib.sha256(run.store.read(RESOLVED_EXPERIMENT)).hexdigest(),
+    }
+    run.store.write(RESOLVED_EXPERIMENT, run.store.read(RESOLVED_EXPERIMENT) + b"# another\n")
+
+    assert main(["builder"], environment) == 1
+    assert "not the one that was accepted" in run.error(Stage.BUILDER).message
+    assert not run.names(INPUTS)
+
+
 def test_what_marks_outputs_as_complete_is_signed(computed):
     """For its own name: a copy elsewhere does not pass for another set of outputs."""
     assert computed.publish() == 0
     name = complete_name(OUTPUTS)
-    assert read_record(Complete, computed.store, name, RUN_ID, signing_keys()).missing == IndexSet()
+    assert computed.records.read(Complete, name).missing == IndexSet()
     computed.store.write("elsewhere/complete.json", computed.store.read(name))
 
     with pytest.raises(IntegrityError, match=f"another name.*made for {name} of run {RUN_ID}"):
-        read_record(Complete, computed.store, "elsewhere/complete.json", RUN_ID, signing_keys())
+        computed.records.read(Complete, "elsewhere/complete.json")
 
 
 def test_the_manifest_of_another_run_is_refused(computed):
     """Its name is the same in every run, so the run is compared, too: else states would get each other's tasks."""
     name, other = f"{INPUTS}manifest.json", RUN_ID.replace("0123abcd", "99999999")
-    manifest = replace(read_record(Manifest, computed.store, name, RUN_ID, signing_keys()), run_id=other)
-    write_record(computed.store, name, manifest, signing_keys())
+    replace(computed.records, run_id=other).write(name, computed.records.read(Manifest, name))
 
     assert computed.publish() == 1
     assert f"it was made for {name} of run {other}" in computed.error(Stage.OUTPUT).message
@@ -347,7 +361,7 @@ class LaterManifest(Manifest):
 
 def test_a_later_version_with_more_fields_verifies_what_this_one_signed(computed):
     """What is signed is what is stored, not what the reader makes of it."""
-    manifest = read_record(LaterManifest, computed.store, f"{INPUTS}manifest.json", RUN_ID, signing_keys())
+    manifest = computed.records.read(LaterManifest, f"{INPUTS}manifest.json")
 
     assert (manifest.tasks, manifest.more) == (4, "")
 
