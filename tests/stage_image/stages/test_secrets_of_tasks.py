@@ -8,14 +8,14 @@ import sys
 
 import pytest
 from support.planted_secrets import secrets_in, secrets_in_bytes
-from support.stage_run import KEYS, OUTPUTS, StageRun
+from support.stage_run import KEYS, OUTPUTS, RESULTS, RUN_ID, StageRun, signing_keys
 
 from batch_emulator.engine.launchers import Launch
 from batch_emulator.engine.options import Options
 from batch_emulator.engine.work import Retries, Work
 from batch_emulator.options import ServerOptions
-from epydrop.formats.names import Stage
-from epydrop_stages.artifacts.signed_files import write_artifact
+from epydrop.formats.names import Stage, result_name
+from epydrop_stages.artifacts.signed_files import Meta, write_artifact
 from epydrop_stages.stages.context import TaskEnvironment
 from epydrop_stages.suites import registry
 from epydrop_workstation.local.options import LocalOptions
@@ -59,12 +59,8 @@ def test_nor_does_one_that_fails_with_it(run, monkeypatch, caplog, capfd):
 def test_a_secret_in_an_artifact_would_be_found(run):
     """The tests above can fail: what a suite takes from its environment is looked for where it stores it."""
     assert (run.build(), run.compute()) == (0, [0])
-    environment = TaskEnvironment.read(Stage.RUNNER, {**run.environment(Stage.RUNNER), **ENVIRONMENT})
-    name = "runner-artifacts/result_00000.pkl.zst"
-    from epydrop_stages.artifacts.signed_files import Meta
-
-    meta = Meta("result", "20261122-231500-0123abcd", Stage.RUNNER, 0)
-    write_artifact(run.store, name, {"run": dict(ENVIRONMENT)}, meta, environment.keys)
+    name = result_name(RESULTS, 0)
+    write_artifact(run.store, name, {"run": ENVIRONMENT}, Meta("result", RUN_ID, Stage.RUNNER, 0), signing_keys())
 
     assert secrets_in(run.folder, SECRETS) == {(name, secret) for secret in SECRETS}
 
