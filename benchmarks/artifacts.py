@@ -38,7 +38,7 @@ def result_of(name: str, *settings: str) -> object:
         store = open_store(workspace.as_uri() + "/")
         file, data = pack(EXAMPLES / name / "experiment.yaml")
         store.write(f"dropped/{file}", data)
-        unpack_and_store_bundle(store, workspace)
+        unpack_and_store_bundle(store, workspace, dropped_md5="")
         experiment = read_experiment((EXAMPLES / name / "experiment.yaml").read_bytes(), file, name, settings)
         (task,) = islice(epydemix.build(experiment, workspace), 1)
         return epydemix.run(task)

@@ -41,8 +41,8 @@ class ServerOptions:
     grpc_port: int = 0
     rest_port: int = 0
     parallelism: int = field(default_factory=usable_cores)
-    env: Mapping[str, str] = field(default_factory=dict)
-    secrets: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)  # may hold secrets, too
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     entrypoints: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     preload: tuple[str, ...] = ()
     publish: Publish | None = None

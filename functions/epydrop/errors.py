@@ -85,7 +85,7 @@ class PreconditionFailed(EpydropError):
 
 
 class IntegrityError(EpydropError):
-    """A stored artifact is truncated, altered or unsigned, or belongs to another run, stage or index."""
+    """A stored artifact is truncated, altered or unsigned, or was made for another place."""
 
 
 def chain_of(error: BaseException) -> Iterator[BaseException]:

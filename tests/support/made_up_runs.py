@@ -34,7 +34,7 @@ from epydrop.stores.port import ObjectStore
 from epydrop_stages.artifacts.checksums import sha256_of
 from epydrop_stages.artifacts.signatures import SigningKeys
 from epydrop_stages.artifacts.signed_files import Meta, write_artifact
-from epydrop_stages.artifacts.signed_records import write_record
+from epydrop_stages.artifacts.signed_records import SignedRecords
 from epydrop_stages.contract.results import Result
 from epydrop_stages.contract.suite import TaskKey, TaskLine
 from epydrop_stages.stages.task import main
@@ -139,7 +139,8 @@ class MadeUpRun:
             RESOLVED_EXPERIMENT: sha256_of(store, RESOLVED_EXPERIMENT),
         }
         versions = {"epydemix": "1.5.0", "numpy": np.__version__}
-        write_record(store, manifest_name(INPUTS), Manifest(RUN_ID, len(lines), locations, digests, versions), KEYS)
+        manifest = Manifest(RUN_ID, len(lines), locations, digests, versions)
+        SignedRecords(store, RUN_ID, KEYS).write(manifest_name(INPUTS), manifest)
 
     def _write_telemetry(self, store: ObjectStore, parallelism: int = 40) -> None:
         """Telemetry as if ``parallelism`` tasks had run at a time, about a hundred seconds each."""

@@ -19,6 +19,7 @@ from epydrop.formats.stage_records import ErrorRecord, Manifest
 from epydrop.stores import open_store
 from epydrop.stores.port import ObjectStore
 from epydrop_stages.artifacts.signatures import SigningKeys
+from epydrop_stages.artifacts.signed_records import SignedRecords
 from epydrop_stages.stages.task import main
 
 RUN_ID = "20261122-231500-0123abcd"
@@ -78,6 +79,10 @@ class StageRun:
     @property
     def store(self) -> ObjectStore:
         return open_store(self.folder.absolute().as_uri() + "/")
+
+    @property
+    def records(self) -> SignedRecords:
+        return records_in(self.store)
 
     def order(self, stage: Stage, indices: IndexSet, **changes: Any) -> int:
         """Writes the orders of the next attempt and returns its number."""
@@ -154,6 +159,11 @@ class StageRun:
 
 def signing_keys(*names: str) -> SigningKeys:
     return SigningKeys({name: KEYS[name].encode() for name in names or KEYS})
+
+
+def records_in(store: ObjectStore) -> SignedRecords:
+    """The signed records of a run in this store."""
+    return SignedRecords(store, RUN_ID, signing_keys())
 
 
 def experiment_in(bundle: bytes) -> str:

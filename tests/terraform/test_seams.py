@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 from support.paths import ROOT
-from support.terraform_plan import load_plan, resources
+from support.terraform_plan import NAMES, load_plan, resources
 
 from batch_emulator.engine.options import THREAD_COUNTS
 from epydrop import settings
@@ -18,6 +18,7 @@ from epydrop.service.parse import FINALIZED, PUBLISHED
 from epydrop_stages.suites.epydemix.populations import _DATA_VERSION
 from epydrop_workstation.deployment.doctor_checks import SERVICES
 from epydrop_workstation.deployment.gathered import FUNCTIONS
+from epydrop_workstation.deployment.grants import expected_grants
 from epydrop_workstation.local.envelopes import BATCH_TOPIC, KICK_TOPIC
 
 TERRAFORM = {path.name: path.read_text() for path in (ROOT / "terraform").glob("*.tf")}
@@ -131,6 +132,18 @@ def test_the_doctor_asks_for_services_that_terraform_enables() -> None:
     enabled = set(re.findall(r'"(\w+)\.googleapis\.com",', TERRAFORM["services.tf"]))
 
     assert set(SERVICES) <= enabled
+
+
+def test_the_page_of_security_speaks_of_every_account_that_has_a_role() -> None:
+    """What an account could do at worst is said, also of one that is added."""
+    page = (ROOT / "docs" / "security.md").read_text()
+    members = {grant.member for grant in expected_grants(dict.fromkeys(NAMES, "x"), github_token=True)}
+    names = {member.partition("@")[0] for member in members if member.endswith("@x.iam.gserviceaccount.com")}
+    agents = {member.partition("@")[2].partition(".")[0] for member in members} - {"x"}
+
+    assert len(names) == 5
+    assert len(agents) == 3
+    assert {name for name in names | agents if f"`{name}`" not in page} == set()
 
 
 def test_cloud_build_pushes_where_terraform_looks() -> None:

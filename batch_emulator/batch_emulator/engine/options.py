@@ -38,7 +38,7 @@ class Options:
     """
 
     cores: int = field(default_factory=usable_cores)
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)  # may hold secrets
     backoff: float = 0.5
     grace: float = 2.0
     sample_every: float = 0.2

@@ -36,18 +36,19 @@ class Work:
     """A job to be run: ``max_run_duration`` in seconds per try, ``memory_mib`` per task.
 
     ``env`` is for every task, ``task_env[position]`` for one of them; ``task_env`` is empty or has one entry for
-    each task. Jobs of a higher ``priority`` start their tasks first; among equals, the older job does.
+    each task. Both may hold secrets, so neither is printed. Jobs of a higher ``priority`` start their tasks first;
+    among equals, the older job does.
     """
 
     job_id: str
     task_count: int
     parallelism: int
     command: tuple[str, ...]
-    env: Mapping[str, str]
+    env: Mapping[str, str] = field(repr=False)
     memory_mib: int
     max_run_duration: float
     retries: Retries
-    task_env: Sequence[Mapping[str, str]] = ()
+    task_env: Sequence[Mapping[str, str]] = field(default=(), repr=False)
     priority: int = 0
     hold: Hold | None = None
     faults: TaskFaults = field(default_factory=TaskFaults)

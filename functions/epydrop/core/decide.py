@@ -76,6 +76,7 @@ def _founded(event: RunEvent, facts: Facts, now: datetime) -> Decision:
         run_url=offer.run_url,
         dropped=dropped,
         plan=offer.plan,
+        experiment_sha256=offer.experiment_sha256,
         phase=Phase.BUILDER,
         reason="",
         created=now,

@@ -126,8 +126,17 @@ class TaskEnd:
     exit_code: int | None
 
 
-def job_spec(orders: Orders, run_url: str, orders_sha256: str) -> JobSpec:
-    """The job specification for these orders; deterministic. ``orders_sha256``, in hex, is that of the stored file."""
+def job_spec(
+    orders: Orders, run_url: str, orders_sha256: str, experiment_sha256: str = "", dropped_md5: str = ""
+) -> JobSpec:
+    """The job specification for these orders; deterministic.
+
+    The digests are those of stored files that nobody signs: the orders (hex) and, for the builder, the resolved
+    experiment (hex) and the dropped file (base64), empty if unknown. Only the functions can set variables of a job.
+    """
+    env = {"EPYDROP_RUN_URL": run_url, "EPYDROP_ATTEMPT": str(orders.attempt), "EPYDROP_ORDERS_SHA256": orders_sha256}
+    if orders.stage is Stage.BUILDER:  # later stages find them in the manifest, which the builder signs
+        env |= {"EPYDROP_EXPERIMENT_SHA256": experiment_sha256, "EPYDROP_DROPPED_MD5": dropped_md5}
     labels = dict(orders.labels)
     labels["orders"] = orders_digest(orders)
     return JobSpec(
@@ -135,11 +144,7 @@ def job_spec(orders: Orders, run_url: str, orders_sha256: str) -> JobSpec:
         task_count=len(orders.indices),
         parallelism=min(orders.parallelism, len(orders.indices)),
         command=("python", "-m", "epydrop_stages", str(orders.stage)),
-        env={
-            "EPYDROP_RUN_URL": run_url,
-            "EPYDROP_ATTEMPT": str(orders.attempt),
-            "EPYDROP_ORDERS_SHA256": orders_sha256,
-        },
+        env={name: value for name, value in env.items() if value},
         resources=orders.resources,
         labels=labels,
         secrets=(SIGNING_KEY, GITHUB_PAT) if orders.stage is Stage.BUILDER else (SIGNING_KEY,),

@@ -16,12 +16,16 @@ MAX_RECORDS = 200  # error records read per attempt
 
 @dataclass(frozen=True)
 class Offer:
-    """The contents of a dropped file; ``problems`` are all the reasons to reject it."""
+    """The contents of a dropped file; ``problems`` are all the reasons to reject it.
+
+    ``experiment_sha256``: of the resolved experiment, in hex.
+    """
 
     exp_id: str
     run_url: str
     plan: Plan
     problems: tuple[Problem, ...] = ()
+    experiment_sha256: str = ""
 
 
 @dataclass(frozen=True)

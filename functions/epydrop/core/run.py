@@ -160,6 +160,7 @@ class Run:
     told: str = ""
     unsettled: bool = True
     serial: int = 0
+    experiment_sha256: str = ""  # of the resolved experiment, in hex; empty in runs of an earlier version
     format: int = 1
 
     @property

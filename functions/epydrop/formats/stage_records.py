@@ -34,6 +34,7 @@ class Manifest:
     locations: dict[str, tuple[int, int]]
     digests: dict[str, str] = field(default_factory=dict)  # object name -> sha256 of its content
     versions: dict[str, str] = field(default_factory=dict)  # of python, epydrop, and the suite's packages
+    name: str = ""  # the object that it was signed for
     signature: str = ""  # key id and HMAC, which those verify who hold the key
     format: int = 1
 
@@ -48,6 +49,9 @@ class PinnedCommit:
     repo: str
     ref: str
     commit: str
+    run_id: str = ""
+    name: str = ""  # this and the signature as in the manifest
+    signature: str = ""
     format: int = 1
 
 
@@ -140,7 +144,8 @@ class Complete:
     files: dict[str, str]
     missing: IndexSet = field(default_factory=IndexSet)
     quality: str = ""  # the worst of the checks in quality.json: 'pass', 'warn' or 'fail'
-    signature: str = ""  # as in the manifest
+    name: str = ""  # this and the signature as in the manifest
+    signature: str = ""
     format: int = 1
 
 

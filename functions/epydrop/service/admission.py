@@ -67,8 +67,10 @@ def _accepted(
     if experiment.seed is None:
         experiment = experiment.model_copy(update={"seed": seed_of(run_id)})
     url = settings.data_url + names.run_folder("", experiment.exp_id, run_id)
-    offer = Offer(experiment.exp_id, url, _plan(experiment, settings))
-    return Reading(offer, event.dropped, experiment.to_yaml())
+    resolved = experiment.to_yaml()
+    sha256 = hashlib.sha256(resolved).hexdigest()
+    offer = Offer(experiment.exp_id, url, _plan(experiment, settings), experiment_sha256=sha256)
+    return Reading(offer, event.dropped, resolved)
 
 
 def _experiment(event: FileDropped, read: Callable[[int, int], bytes], default_exp_id: str) -> Experiment:

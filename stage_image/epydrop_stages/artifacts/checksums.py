@@ -1,7 +1,8 @@
-"""SHA-256 digests of objects and streams, computed in constant memory."""
+"""Digests of objects and streams, computed in constant memory."""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 from typing import Any, BinaryIO
@@ -23,6 +24,15 @@ def sha256_of_stream(stream: BinaryIO) -> str:
     while part := stream.read(_CHUNK):
         digest.update(part)
     return digest.hexdigest()
+
+
+def sha256_and_md5_of_stream(stream: BinaryIO) -> tuple[str, str]:
+    """Both digests of the rest of a stream in one pass: SHA-256 in hex, MD5 in base64 as Cloud Storage reports it."""
+    sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+    while part := stream.read(_CHUNK):
+        sha256.update(part)
+        md5.update(part)
+    return sha256.hexdigest(), base64.b64encode(md5.digest()).decode()
 
 
 class HashingWriter(io.RawIOBase):

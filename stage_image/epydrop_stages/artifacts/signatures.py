@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 
 from epydrop.errors import ConfigurationError, IntegrityError
@@ -102,6 +102,19 @@ class SigningKeys:
     def start(self, key_id: str) -> hmac.HMAC:
         """A new HMAC-SHA256 under this key."""
         return hmac.new(self.by_id[key_id], digestmod="sha256")
+
+
+def check_place(name: str, made_for: str, run_id: str, facts: Iterable[tuple[str, object, object]]) -> None:
+    """Raises IntegrityError if something genuine lies where it does not belong.
+
+    ``made_for`` and ``run_id``: the place that was signed. ``facts``: what is compared, as signed, as expected.
+    """
+    for what, found, wanted in facts:
+        if found != wanted:
+            raise IntegrityError(
+                f"{name} belongs to another {what}: expected {wanted!r}, found {found!r}; "
+                f"it was made for {made_for} of run {run_id} and is of no use elsewhere"
+            )
 
 
 def to_frame(header: Header, mac: hmac.HMAC) -> bytes:

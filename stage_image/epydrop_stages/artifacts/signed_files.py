@@ -26,7 +26,15 @@ import zstandard
 from epydrop.errors import IntegrityError, NotFound
 from epydrop.formats.names import Stage
 from epydrop.stores.port import ObjectStore
-from epydrop_stages.artifacts.signatures import MAX_FRAME, MIN_FRAME, Header, SigningKeys, parse_frame, to_frame
+from epydrop_stages.artifacts.signatures import (
+    MAX_FRAME,
+    MIN_FRAME,
+    Header,
+    SigningKeys,
+    check_place,
+    parse_frame,
+    to_frame,
+)
 
 MAX_DECOMPRESSED = 8 << 30  # bytes; a bound, because a few KiB of zstd can expand to any size
 
@@ -145,15 +153,14 @@ def _verify(stream: BinaryIO, name: str, expected: Meta, keys: SigningKeys) -> H
 
 def _expect(header: Header, expected: Meta, name: str) -> None:
     """Raises IntegrityError if a genuine artifact is not the expected one."""
-    for what, found, wanted in (
+    facts = (
         ("kind", header.kind, expected.kind),
         ("run", header.run_id, expected.run_id),
         ("stage", header.stage, str(expected.stage)),
         ("index", header.index, expected.index),
         ("name", header.name, name),
-    ):
-        if found != wanted:
-            raise IntegrityError(f"{name} belongs to another {what}: expected {wanted!r}, found {found!r}")
+    )
+    check_place(name, header.name, header.run_id, facts)
 
 
 def _read_exactly(stream: BinaryIO, size: int, name: str) -> bytes:

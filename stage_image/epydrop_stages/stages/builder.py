@@ -15,9 +15,7 @@ from epydrop import __version__
 from epydrop.errors import BadInput, Problem
 from epydrop.formats.names import MAX_TASKS, RESOLVED_EXPERIMENT, Stage, input_name, manifest_name, tasks_name
 from epydrop.formats.stage_records import Manifest
-from epydrop_stages.artifacts.checksums import sha256_of
 from epydrop_stages.artifacts.signed_files import write_artifact
-from epydrop_stages.artifacts.signed_records import write_record
 from epydrop_stages.contract.suite import Suite, Task, TaskLine
 from epydrop_stages.inputs.problem_locations import locate_problems
 from epydrop_stages.stages.context import TaskContext
@@ -105,7 +103,7 @@ def _finish(context: TaskContext, lines: _Lines, suite: Suite, sources: Sources)
         locations=lines.locations,
         digests={
             tasks_name(folder): hashlib.sha256(tasks).hexdigest(),
-            RESOLVED_EXPERIMENT: sha256_of(context.store, RESOLVED_EXPERIMENT),
+            RESOLVED_EXPERIMENT: hashlib.sha256(context.experiment_text()).hexdigest(),
             **sources.digests,
         },
         versions={
@@ -115,7 +113,7 @@ def _finish(context: TaskContext, lines: _Lines, suite: Suite, sources: Sources)
             **sources.commits,
         },
     )
-    write_record(context.store, manifest_name(folder), manifest, context.environment.keys)
+    context.records.write(manifest_name(folder), manifest)
 
 
 def read_lines(data: bytes) -> Iterator[TaskLine]:

@@ -15,8 +15,9 @@ from epydrop.formats.stage_records import Manifest
 from epydrop_stages.artifacts.metered_store import MeteredStore
 from epydrop_stages.artifacts.signatures import SigningKeys
 from epydrop_stages.artifacts.signed_files import Meta
-from epydrop_stages.artifacts.signed_records import read_record
+from epydrop_stages.artifacts.signed_records import SignedRecords
 
+SECRETS = ("EPYDROP_SIGNING_KEY", "GITHUB_PAT")
 _REQUIRED = ("EPYDROP_RUN_URL", "EPYDROP_ATTEMPT", "EPYDROP_ORDERS_SHA256", "BATCH_TASK_INDEX", "EPYDROP_SIGNING_KEY")
 
 
@@ -25,9 +26,10 @@ class TaskEnvironment:
     """The environment variables of a stage process.
 
     ``position``: index of the task in the job (its index in the run follows from the orders). ``retry``: number of
-    Batch's own retries before this one. ``orders_sha256``: in hex, of the orders that the job was made for.
-    ``cores``: how many processors to use; 0 means all that the process may use. ``github_pat``: token for the forecast
-    repository; only builders get one.
+    Batch's own retries before this one. ``cores``: how many processors to use; 0 means all that
+    the process may use. ``github_pat``: token for the forecast repository; only builders get one. ``orders_sha256``
+    (hex), ``experiment_sha256`` (hex), ``dropped_md5`` (base64): digests of the files that nobody signs; the last two
+    are for builders, and empty if unknown.
     """
 
     stage: Stage
@@ -37,6 +39,8 @@ class TaskEnvironment:
     retry: int
     orders_sha256: str
     keys: SigningKeys
+    experiment_sha256: str = ""
+    dropped_md5: str = ""
     cores: int = 0
     github_pat: str = field(default="", repr=False)
 
@@ -54,6 +58,8 @@ class TaskEnvironment:
             retry=_number(environ, "BATCH_TASK_RETRY_ATTEMPT") if environ.get("BATCH_TASK_RETRY_ATTEMPT") else 0,
             orders_sha256=environ["EPYDROP_ORDERS_SHA256"],
             keys=SigningKeys.parse(environ["EPYDROP_SIGNING_KEY"]),
+            experiment_sha256=environ.get("EPYDROP_EXPERIMENT_SHA256", ""),
+            dropped_md5=environ.get("EPYDROP_DROPPED_MD5", ""),
             cores=_number(environ, "EPYDROP_CORES", least=1) if environ.get("EPYDROP_CORES") else 0,
             github_pat=environ.get("GITHUB_PAT", ""),
         )
@@ -99,28 +105,32 @@ class TaskContext:
                 f"BATCH_TASK_INDEX is {environment.position}; {name} has {len(orders.indices)}"
             ) from error
 
+    @property
+    def records(self) -> SignedRecords:
+        """The signed records of the run."""
+        return SignedRecords(self.store, self.orders.run_id, self.environment.keys)
+
     def manifest(self) -> Manifest:
         """What the builder made. Raises NotFound, IntegrityError."""
-        return read_record(Manifest, self.store, manifest_name(self.orders.inputs), self.environment.keys)
+        return self.records.read(Manifest, manifest_name(self.orders.inputs))
 
     def experiment(self) -> Experiment:
-        """The resolved experiment, with the output configuration of the orders.
-
-        Raises BadInput; IntegrityError if it is not the one that the builder read.
-        """
-        text = self.store.read(RESOLVED_EXPERIMENT)
-        if self.orders.stage is not Stage.BUILDER:
-            _compare(text, self.manifest())
-        experiment = read_experiment(text, RESOLVED_EXPERIMENT, self.orders.exp_id)
+        """The resolved experiment, with the output configuration of the orders. Raises BadInput, IntegrityError."""
+        experiment = read_experiment(self.experiment_text(), RESOLVED_EXPERIMENT, self.orders.exp_id)
         return with_output_config(experiment, self.orders.output_config)
+
+    def experiment_text(self) -> bytes:
+        """The resolved experiment as it was accepted. Raises IntegrityError if it changed since."""
+        text = self.store.read(RESOLVED_EXPERIMENT)
+        if self.orders.stage is Stage.BUILDER:
+            expected, whose = self.environment.experiment_sha256, "that was accepted"
+        else:
+            expected, whose = self.manifest().digests.get(RESOLVED_EXPERIMENT, "none"), "that the builder read"
+        if expected and hashlib.sha256(text).hexdigest() != expected:
+            raise IntegrityError(f"{RESOLVED_EXPERIMENT} was altered: it is not the one {whose}; drop the file again")
+        return text
 
     def meta(self, stage: Stage, index: int) -> Meta:
         """The identity of an artifact of this run: inputs come from the builder, results from the runner."""
         kind = {Stage.BUILDER: "input", Stage.RUNNER: "result"}[stage]
         return Meta(kind, self.orders.run_id, stage, index)
-
-
-def _compare(text: bytes, manifest: Manifest) -> None:
-    """Raises IntegrityError unless the builder read this text."""
-    if manifest.digests.get(RESOLVED_EXPERIMENT) != hashlib.sha256(text).hexdigest():
-        raise IntegrityError(f"{RESOLVED_EXPERIMENT} was altered: it is not the one that the builder read")

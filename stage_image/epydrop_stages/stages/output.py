@@ -20,7 +20,6 @@ from epydrop.formats.names import (
     tasks_name,
 )
 from epydrop.formats.stage_records import Complete
-from epydrop_stages.artifacts.signed_records import write_record
 from epydrop_stages.contract.suite import Output
 from epydrop_stages.stages.builder import read_lines
 from epydrop_stages.stages.context import TaskContext
@@ -97,6 +96,6 @@ def _complete(context: TaskContext, files: dict[str, str], quality: str) -> None
     orders = context.orders
     # latest.json after complete.json, so that it never names an incomplete set.
     mark = Complete(orders.run_id, orders.attempt, files, orders.missing, quality)
-    write_record(context.store, complete_name(orders.outputs), mark, context.environment.keys)
+    context.records.write(complete_name(orders.outputs), mark)
     latest = {"folder": orders.outputs, "format": 1, "run_id": orders.run_id}
     context.store.write(LATEST_OUTPUTS, json.dumps(latest, indent=1).encode() + b"\n")

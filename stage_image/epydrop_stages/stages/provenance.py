@@ -15,7 +15,6 @@ from typing import Any
 from epydrop import __version__
 from epydrop.experiment import Experiment
 from epydrop.formats.names import OUTPUT_CONFIG, PINNED_COMMIT, RESOLVED_EXPERIMENT, Stage, tasks_name
-from epydrop.formats.serialization import from_json
 from epydrop.formats.stage_records import Manifest, PinnedCommit
 from epydrop_stages.contract.suite import RunFacts, Suite, TaskLine
 from epydrop_stages.contract.tries import Tries
@@ -43,7 +42,7 @@ def gather_facts(context: TaskContext, experiment: Experiment, suite: Suite, bui
     return RunFacts(
         run_id=orders.run_id,
         exp_id=orders.exp_id,
-        config_sha256=hashlib.sha256(context.store.read(RESOLVED_EXPERIMENT)).hexdigest(),
+        config_sha256=hashlib.sha256(context.experiment_text()).hexdigest(),
         tasks=len(built.lines),
         missing=missing,
         versions={
@@ -133,7 +132,7 @@ def _source(context: TaskContext, experiment: Experiment) -> dict[str, str] | No
     """Repository, ref and resolved commit; None without a source."""
     if experiment.source is None:
         return None
-    pinned = from_json(PinnedCommit, context.store.read(PINNED_COMMIT), PINNED_COMMIT)
+    pinned = context.records.read(PinnedCommit, PINNED_COMMIT)
     return {"repo": pinned.repo, "ref": pinned.ref, "commit": pinned.commit}
 
 

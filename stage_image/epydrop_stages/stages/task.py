@@ -19,7 +19,7 @@ from epydrop.stores import open_store
 from epydrop_stages.artifacts.metered_store import MeteredStore
 from epydrop_stages.artifacts.usage import Usage, cpu_seconds
 from epydrop_stages.stages import builder, output, runner
-from epydrop_stages.stages.context import TaskContext, TaskEnvironment
+from epydrop_stages.stages.context import SECRETS, TaskContext, TaskEnvironment
 from epydrop_stages.stages.failures import Failure
 from epydrop_stages.stages.workspace import suite_workspace
 from epydrop_stages.suites.registry import preload
@@ -43,6 +43,8 @@ def main(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
     set_up_logs(as_json=as_json, stream=sys.stdout if as_json else None)  # Batch parses JSON on stdout only
     try:
         environment = TaskEnvironment.read(_stage(argv), environ)
+        for name in SECRETS:  # what a suite prints or stores of its environment must not hold them
+            os.environ.pop(name, None)
         store = MeteredStore(open_store(environment.run_url), Usage())
     except EpydropError as error:
         _log.error("%s", error)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import os
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -18,7 +17,7 @@ from pathlib import Path
 from epydrop.experiment import Experiment
 from epydrop.formats.names import REPOSITORY_ARCHIVE
 from epydrop_stages.inputs.repository import check_out, unpack_repository
-from epydrop_stages.inputs.repository.git import TOKEN, Remote
+from epydrop_stages.inputs.repository.git import Remote
 from epydrop_stages.stages.bundles import unpack_and_store_bundle, unpack_bundle
 from epydrop_stages.stages.context import TaskContext
 from epydrop_stages.suites.registry import suite_named
@@ -34,14 +33,14 @@ class Sources:
 
 def fill(context: TaskContext, experiment: Experiment, workspace: Path) -> Sources:
     """Fetch the repository and unpack the bundle. Raises BadInput, RetryableError."""
-    os.environ.pop(TOKEN, None)  # the suite may run code from the repository, which must not see the token
     digests, commits = {}, {}
     if experiment.source:
         remote = Remote.of(experiment.source.repo, context.environment.github_pat)
-        checkout = check_out(experiment.source, remote, context.store, workspace)
+        checkout = check_out(experiment.source, remote, context.records, workspace)
         digests[REPOSITORY_ARCHIVE] = checkout.sha256
         commits[experiment.source.repo] = checkout.commit
-    return Sources({**digests, **unpack_and_store_bundle(context.store, workspace)}, commits)
+    digests |= unpack_and_store_bundle(context.store, workspace, context.environment.dropped_md5)
+    return Sources(digests, commits)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -51,6 +52,25 @@ def end_job_beaten_by_cancel(here: Scene, codes: dict[int, int | None] | None = 
     here.end_job(codes)
     assert here.run().phase is Phase.CANCELLED
     here.clock += timedelta(seconds=5)
+
+
+def test_a_job_knows_the_digests_of_what_nobody_signs(here: Scene) -> None:
+    """Whoever may write into the data bucket can replace these files, but not the variables of a job."""
+    event = here.drop()
+    dropped = replace(event.dropped, md5="Zm9v")
+    here.reconcile(replace(event, dropped=dropped))
+    store = open_store(here.run().run_url)
+
+    variables = {
+        "EPYDROP_ORDERS_SHA256": hashlib.sha256(store.read(names.orders_name(Stage.BUILDER, 1))).hexdigest(),
+        "EPYDROP_EXPERIMENT_SHA256": hashlib.sha256(store.read(names.RESOLVED_EXPERIMENT)).hexdigest(),
+        "EPYDROP_DROPPED_MD5": "Zm9v",
+    }
+    assert variables.items() <= here.job().spec.env.items()
+
+    here.end_job()
+
+    assert here.job().spec.env.keys() == {"EPYDROP_RUN_URL", "EPYDROP_ATTEMPT", "EPYDROP_ORDERS_SHA256"}
 
 
 def test_a_retry_from_the_builder_after_a_lost_save_publishes_its_own_results(here: Scene) -> None:

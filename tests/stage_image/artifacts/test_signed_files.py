@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from support.stage_run import RUN_ID, signing_keys
 
 from epydrop.errors import ConfigurationError, IntegrityError, NotFound
-from epydrop.formats.names import Stage
+from epydrop.formats.names import Stage, artifacts_folder, input_name, result_name
 from epydrop.stores.folder import FileObjectStore
 from epydrop_stages.artifacts.signatures import Header, SigningKeys, parse_frame
 from epydrop_stages.artifacts.signed_files import Meta, is_valid, read_artifact, write_artifact
@@ -151,7 +151,7 @@ def test_a_genuine_artifact_in_the_wrong_place_is_refused(store, other, word):
     """The error says whose it is."""
     write_artifact(store, NAME, 1, other, signing_keys())
 
-    with pytest.raises(IntegrityError, match=f"belongs to another {word}"):
+    with pytest.raises(IntegrityError, match=f"belongs to another {word}.*it was made for {NAME} of run"):
         read_artifact(store, NAME, META, signing_keys())
 
 
@@ -182,6 +182,36 @@ def test_an_artifact_of_another_round_is_refused(store):
 
     with pytest.raises(IntegrityError, match=f"belongs to another name: expected '{later}', found '{NAME}'"):
         read_artifact(store, later, META, signing_keys())
+
+
+PLACES = st.tuples(
+    st.sampled_from([RUN_ID, RUN_ID.replace("0123abcd", "99999999")]),
+    st.sampled_from(Stage),
+    st.integers(1, 3),
+    st.sampled_from(["input", "result"]),
+    st.integers(0, 2),
+)
+
+
+@SLOW_DISK
+@given(here=PLACES, there=PLACES)
+def test_an_artifact_is_read_in_its_place_and_in_no_other(store, here, there):
+    """Whatever is exchanged: runs, stages, rounds, kinds or indices. The error names the place that it was made for."""
+    (name, meta), (elsewhere, other) = artifact_at(*here), artifact_at(*there)
+    write_artifact(store, name, "value", meta, signing_keys())
+    store.write(elsewhere, store.read(name))
+
+    if here == there:
+        assert read_artifact(store, elsewhere, other, signing_keys()) == "value"
+        return
+    with pytest.raises(IntegrityError, match=f"made for {name} of run {meta.run_id} "):
+        read_artifact(store, elsewhere, other, signing_keys())
+
+
+def artifact_at(run_id: str, stage: Stage, round_: int, kind: str, index: int) -> tuple[str, Meta]:
+    """Its name in the folder of the run, and what its reader expects."""
+    name_of = {"input": input_name, "result": result_name}[kind]
+    return name_of(artifacts_folder(stage, round_), index), Meta(kind, run_id, stage, index)
 
 
 VALUES = st.recursive(

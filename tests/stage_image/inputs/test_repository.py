@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import logging
 import os
 import tarfile
@@ -11,6 +12,7 @@ import tarfile
 import pytest
 import zstandard
 from support.git_repository import GitRepository
+from support.stage_run import records_in
 
 from epydrop.errors import BadInput, ConfigurationError, IntegrityError, RetryableError
 from epydrop.experiment.sections import Repository
@@ -35,7 +37,7 @@ def take(tmp_path, repository):
         store, folder = FileObjectStore(tmp_path / run), tmp_path / f"{run}-files"
         folder.mkdir(exist_ok=True)
         source = Repository(repo=url or repository.url, ref=ref)
-        return check_out(source, Remote.of(source.repo), store, folder), store, folder
+        return check_out(source, Remote.of(source.repo), records_in(store), folder), store, folder
 
     return taken
 
@@ -154,6 +156,16 @@ def test_the_first_builder_decides_for_all(take, repository, history):
     assert again == first
     assert files_in(folder) == {"data.csv": "3"}
     assert first.commit in store.read(PINNED_COMMIT).decode()
+
+
+def test_a_commit_that_somebody_else_pinned_is_refused(take, repository, history):
+    """GitHub serves the commits of every fork by their ids, so an unsigned one could be anybody's code."""
+    _, store, _ = take("main")
+    pinned = json.loads(store.read(PINNED_COMMIT))
+    store.write(PINNED_COMMIT, json.dumps({**pinned, "commit": "0" * 40}).encode())
+
+    with pytest.raises(IntegrityError, match="its signature does not fit"):
+        take("main")
 
 
 def test_a_builder_that_looked_at_the_same_time_gives_in(take, repository, history, tmp_path, monkeypatch):

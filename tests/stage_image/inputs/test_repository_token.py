@@ -13,7 +13,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from support.git_repository import CASES, WITH_SOURCE, GitRepository
-from support.stage_run import StageRun
+from support.stage_run import StageRun, records_in
 
 from epydrop.errors import BadInput
 from epydrop.experiment.sections import Repository
@@ -202,7 +202,7 @@ def test_the_token_opens_a_private_repository(tmp_path, served, caplog):
     workspace.mkdir()
 
     with serving(served) as server, caplog.at_level(logging.DEBUG):
-        check_out(Repository(repo="owner/name", ref="main"), remote_at(server), store, workspace)
+        check_out(Repository(repo="owner/name", ref="main"), remote_at(server), records_in(store), workspace)
 
     assert (workspace / "data/cases.csv").read_text() == CASES
     assert any(headers.get("Authorization") == f"Basic {BASIC}" for _, headers in server.asked)
@@ -219,7 +219,12 @@ def test_the_token_opens_a_private_repository(tmp_path, served, caplog):
 def test_a_refusal_says_whether_a_token_was_sent(tmp_path, served, token, words):
     """Without a token it is missing, with one it does not do; neither message holds it."""
     with serving(served, is_open=False) as server, pytest.raises(BadInput) as caught:
-        check_out(Repository(repo="owner/name"), remote_at(server, token), FileObjectStore(tmp_path / "run"), tmp_path)
+        check_out(
+            Repository(repo="owner/name"),
+            remote_at(server, token),
+            records_in(FileObjectStore(tmp_path / "run")),
+            tmp_path,
+        )
 
     assert words in str(caught.value)
     assert SECRET not in str(caught.value)
@@ -228,7 +233,9 @@ def test_a_refusal_says_whether_a_token_was_sent(tmp_path, served, token, words)
 def test_a_redirect_to_another_server_does_not_get_the_token(tmp_path, served):
     """The other server asks for it, and git has no answer."""
     with serving(served) as other, serving(served, elsewhere=other.url) as server, pytest.raises(BadInput):
-        check_out(Repository(repo="owner/name"), remote_at(server), FileObjectStore(tmp_path / "run"), tmp_path)
+        check_out(
+            Repository(repo="owner/name"), remote_at(server), records_in(FileObjectStore(tmp_path / "run")), tmp_path
+        )
 
     assert other.asked
     assert all("Authorization" not in headers for _, headers in other.asked)
@@ -281,6 +288,7 @@ def _with_token(environment):
 def test_the_environment_of_a_stage_prints_without_the_token():
     """As a traceback with values would."""
     environ = {"EPYDROP_RUN_URL": "file:///x/", "EPYDROP_ATTEMPT": "1", "BATCH_TASK_INDEX": "0", "GITHUB_PAT": SECRET}
+    environ["EPYDROP_ORDERS_SHA256"] = "ab12"
     keys = '{"one": "a key of enough characters"}'
 
     environment = TaskEnvironment.read(Stage.BUILDER, {**environ, "EPYDROP_SIGNING_KEY": keys})

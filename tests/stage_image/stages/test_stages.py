@@ -13,13 +13,9 @@ import pytest
 from ruamel.yaml import YAML
 from support.stage_run import CALIBRATED, INPUTS, KEYS, OUTPUTS, RESULTS, RUN_ID, SIR, StageRun, signing_keys
 
-from epydrop.errors import IntegrityError
 from epydrop.formats.index_set import IndexSet
 from epydrop.formats.names import (
-    RESOLVED_EXPERIMENT,
     Stage,
-    complete_name,
-    orders_name,
     refused_name,
     result_name,
     telemetry_name,
@@ -28,9 +24,7 @@ from epydrop.formats.serialization import from_json
 from epydrop.formats.stage_records import Complete, Manifest, Refusal, Telemetry
 from epydrop_stages.artifacts.signatures import SigningKeys
 from epydrop_stages.artifacts.signed_files import Meta, read_artifact, write_artifact
-from epydrop_stages.artifacts.signed_records import read_record
 from epydrop_stages.stages.builder import read_lines
-from epydrop_stages.stages.task import main
 
 
 @pytest.fixture
@@ -266,65 +260,6 @@ def test_orders_may_allow_gaps(computed):
     assert list(frame(computed, "model_metadata")["state"]) == ["succeeded", "missing", "succeeded", "succeeded"]
     assert from_json(Complete, computed.store.read(f"{OUTPUTS}complete.json"), "complete").missing == IndexSet.of([1])
     assert "no error record" in computed.store.read(f"{OUTPUTS}report.html").decode()
-
-
-def test_a_forged_task_list_is_refused(computed):
-    """The task list must be the one in the manifest."""
-    computed.store.write(f"{INPUTS}tasks.jsonl.zst", b"forged")
-
-    assert computed.publish() == 1
-    assert computed.error(Stage.OUTPUT).type == "IntegrityError"
-
-
-def altered(store, name, change):
-    """The document under this name with other values, stored."""
-    store.write(name, json.dumps({**json.loads(store.read(name)), **change}).encode())
-
-
-def test_altered_orders_are_refused(computed):
-    """The job was made for other orders, and says so by their digest."""
-    computed.order(Stage.OUTPUT, IndexSet.below(1))
-    environment = computed.environment(Stage.OUTPUT)
-    altered(computed.store, orders_name(Stage.OUTPUT, 1), {"missing": "2"})
-
-    assert main(["output"], environment) == 1
-    assert "not the orders that the job was made for" in computed.error(Stage.OUTPUT).message
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"locations": {"Elsewhere": [0, 4]}}, "its signature does not fit"),
-        ({"signature": ""}, "is not signed"),
-        ({"signature": "nobody:00"}, "unknown key 'nobody'"),
-    ],
-)
-def test_an_altered_manifest_is_refused(computed, change, words):
-    """It says which tasks belong to which location, and holds the digests of everything else."""
-    altered(computed.store, f"{INPUTS}manifest.json", change)
-
-    assert computed.publish() == 1
-    assert words in computed.error(Stage.OUTPUT).message
-
-
-def test_an_experiment_that_changed_after_the_builder_is_refused(computed):
-    """Else the outputs would describe what was not computed."""
-    text = computed.store.read(RESOLVED_EXPERIMENT)
-    computed.store.write(RESOLVED_EXPERIMENT, text + b"# another\n")
-
-    assert computed.publish() == 1
-    assert "not the one that the builder read" in computed.error(Stage.OUTPUT).message
-
-
-def test_what_marks_outputs_as_complete_is_signed(computed):
-    """For its own name: a copy elsewhere does not pass for another set of outputs."""
-    assert computed.publish() == 0
-    name = complete_name(OUTPUTS)
-    assert read_record(Complete, computed.store, name, signing_keys()).missing == IndexSet()
-    computed.store.write("elsewhere/complete.json", computed.store.read(name))
-
-    with pytest.raises(IntegrityError, match="belongs to another name"):
-        read_record(Complete, computed.store, "elsewhere/complete.json", signing_keys())
 
 
 def test_keys_may_rotate_between_the_stages(built, monkeypatch):

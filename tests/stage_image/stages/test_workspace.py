@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import json
 import sys
@@ -12,9 +14,11 @@ import pytest
 from support.git_repository import CASES, WITH_SOURCE, GitRepository
 from support.stage_run import OUTPUTS, StageRun
 
+from epydrop.formats.index_set import IndexSet
 from epydrop.formats.names import REPOSITORY_ARCHIVE, Stage
 from epydrop.formats.serialization import from_json
 from epydrop.formats.stage_records import Manifest
+from epydrop_stages.stages.task import main
 from epydrop_stages.suites import registry
 
 LOOKING = "looking_suite"
@@ -95,6 +99,25 @@ def test_files_that_changed_after_the_builder_are_refused(tmp_path, repository, 
     assert run.compute() == [1]
     assert run.error(Stage.RUNNER).type == "IntegrityError"
     assert "listed in the manifest" in run.error(Stage.RUNNER).message
+
+
+@pytest.mark.parametrize("name", ["flu.zip", "added.zip"])
+def test_a_bundle_that_is_not_the_dropped_file_is_refused(tmp_path, repository, looking, name):
+    """Replaced, or put beside it: modules in a bundle are imported. The job knows the MD5 of what was dropped."""
+    text = f'suite: epymodelingsuite\nseed: 7\nsource: {{repo: "{repository.url}"}}\n'
+    dropped = bundle(text, **{"own.csv": "own", "shadowed.csv": "x"})
+    run = StageRun.of(tmp_path / "run", text, dropped, "flu.zip")
+    run.order(Stage.BUILDER, IndexSet.below(1))
+    md5 = base64.b64encode(hashlib.md5(dropped).digest()).decode()
+    environment = {**run.environment(Stage.BUILDER), "EPYDROP_DROPPED_MD5": md5}
+    run.store.write(f"dropped/{name}", bundle(text, **{"own.csv": "other", "shadowed.csv": "x"}))
+
+    assert main(["builder"], environment) == 1
+    assert f"dropped/{name} was altered" in run.error(Stage.BUILDER).message
+
+    run.store.delete("dropped/added.zip")
+    run.store.write("dropped/flu.zip", dropped)
+    assert main(["builder"], {**environment, "BATCH_TASK_RETRY_ATTEMPT": "1"}) == 0
 
 
 def test_a_bundle_replaces_links_and_files_of_the_repository(tmp_path, repository, looking):

@@ -133,6 +133,19 @@ def test_a_new_signing_key_stands_after_the_old_ones(programs: Programs, monkeyp
     assert len(keys) == 2
 
 
+def test_after_a_leak_a_new_key_stands_alone(programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tasks read the newest version of the secret, so nothing that the leaked key signed is read any more."""
+    monkeypatch.setenv("KNOWN", '{"2026-11": "an old key of some length"}')
+
+    said = CliRunner().invoke(app, ["deploy", "key", "--revoke-older"])
+
+    ((words, given),) = programs.calls
+    assert words[:4] == ["gcloud", "secrets", "versions", "add"]
+    assert len(json.loads(given)) == 1
+    assert "2026-11" not in given
+    assert "retry unfinished runs from the builder" in said.output
+
+
 def test_a_token_in_the_environment_is_mounted_and_not_told(
     programs: Programs, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -112,14 +112,21 @@ def output(
     _terraform(project, state_bucket, ("output", *(("-raw", name) if name else ())), dry_run=dry_run)
 
 
+Revoke = Annotated[
+    bool, typer.Option("--revoke-older", help="After a leak: what older keys signed is refused from now on.")
+]
+
+
 @deploy.command()
-def key(project: Project, dry_run: DryRun = False) -> None:
+def key(project: Project, revoke_older: Revoke = False, dry_run: DryRun = False) -> None:
     """Create the key that signs artifacts, or a newer one; older keys stay, to verify older artifacts.
 
     The keys are passed through pipes: they appear in no argument, no file and no terraform state.
 
-    Example:
+    Examples:
       epydrop deploy key --project my-project
+
+      epydrop deploy key --revoke-older
     """
     at = (SIGNING_KEY, "--project", project)
     listing = (
@@ -135,12 +142,14 @@ def key(project: Project, dry_run: DryRun = False) -> None:
     reading = ("gcloud", "secrets", "versions", "access", "latest", "--secret", *at)
     adding = ("gcloud", "secrets", "versions", "add", *at, "--data-file=-")
     if dry_run:
-        carry_out((listing, reading, adding), dry_run=True)
+        carry_out((adding,) if revoke_older else (listing, reading, adding), dry_run=True)
         return
-    known = json.loads(answer_of(reading)) if answer_of(listing).strip() else {}
+    known = json.loads(answer_of(reading)) if not revoke_older and answer_of(listing).strip() else {}
     fresh = {f"{datetime.now(UTC):%Y%m%d-%H%M%S}": secrets.token_hex(32)}
     answer_of(adding, json.dumps({**known, **fresh}))
     print(f"{SIGNING_KEY} has {len(known) + 1} key(s); new artifacts are signed with {next(iter(fresh))}.")
+    if revoke_older:
+        print("What older keys signed is refused from now on: retry unfinished runs from the builder.")
 
 
 def _variables(project: str, region: str, var_file: Path | None) -> Command:

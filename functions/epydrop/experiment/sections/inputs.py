@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from epydrop.experiment.sections.section import Section, one_of
 from epydrop.experiment.text.problems import Finding, refuse
-from epydrop.experiment.text.wording import describe
+from epydrop.experiment.text.wording import describe, holds_credential
 
 _GITHUB = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+")
 _ADDRESS = re.compile(r"(https://[^/\s]+/|file:///)\S+")
@@ -19,7 +19,7 @@ _REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+-]*")
 
 def _repository(value: str) -> str:
     # Experiments, replies and run folders are read by many people, so a token must never be in one.
-    if value.startswith("https://") and "@" in value.removeprefix("https://").partition("/")[0]:
+    if holds_credential(value):
         hint = "the builder reads the token from GITHUB_PAT"
         refuse([Finding("the address must not contain a user name or token", hint)])
     if not (_GITHUB.fullmatch(value) or _ADDRESS.match(value)):

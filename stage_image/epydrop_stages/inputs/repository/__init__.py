@@ -13,9 +13,9 @@ from pathlib import Path
 from epydrop.errors import PreconditionFailed
 from epydrop.experiment.sections import Repository
 from epydrop.formats.names import PINNED_COMMIT, REPOSITORY_ARCHIVE
-from epydrop.formats.serialization import from_json, to_json
 from epydrop.formats.stage_records import PinnedCommit
 from epydrop.stores.port import ObjectStore
+from epydrop_stages.artifacts.signed_records import SignedRecords
 from epydrop_stages.inputs.repository.archive import pack, unpack
 from epydrop_stages.inputs.repository.complaints import translated
 from epydrop_stages.inputs.repository.git import Git, GitFailed, Remote
@@ -32,23 +32,23 @@ class Checkout:
     sha256: str
 
 
-def check_out(source: Repository, remote: Remote, store: ObjectStore, workspace: Path) -> Checkout:
+def check_out(source: Repository, remote: Remote, records: SignedRecords, workspace: Path) -> Checkout:
     """Store the repository's files at the pinned commit and unpack them into the workspace.
 
     The first builder of a run resolves the ref and pins the commit; retries use that commit even if the branch moved.
     Raises BadInput for what the author of the experiment can fix, RetryableError if the server does not answer,
-    ConfigurationError if git or a certificate is missing.
+    ConfigurationError if git or a certificate is missing, IntegrityError if somebody else pinned a commit.
     """
     with tempfile.TemporaryDirectory() as folder:
         try:
-            pinned = _pinned(store) or _pin(store, source, Git(Path(folder, "lookup"), remote))
+            pinned = _pinned(records) or _pin(records, source, Git(Path(folder, "lookup"), remote))
             git = Git(Path(folder, "checkout"), remote)  # a new one: resolving may have fetched commits without files
             fetch(git, pinned.commit, source.repo)
-            with store.open_write(REPOSITORY_ARCHIVE) as target:
+            with records.store.open_write(REPOSITORY_ARCHIVE) as target:
                 sha256 = pack(git, pinned.commit, target)
         except GitFailed as error:
             raise translated(error, source.repo, remote) from error
-    unpack_repository(store, sha256, workspace)
+    unpack_repository(records.store, sha256, workspace)
     return Checkout(pinned.commit, sha256)
 
 
@@ -57,17 +57,16 @@ def unpack_repository(store: ObjectStore, sha256: str, workspace: Path) -> None:
     unpack(store, REPOSITORY_ARCHIVE, sha256, workspace)
 
 
-def _pinned(store: ObjectStore) -> PinnedCommit | None:
-    if store.stat(PINNED_COMMIT) is None:
+def _pinned(records: SignedRecords) -> PinnedCommit | None:
+    if records.store.stat(PINNED_COMMIT) is None:
         return None
-    return from_json(PinnedCommit, store.read(PINNED_COMMIT), PINNED_COMMIT)
+    return records.read(PinnedCommit, PINNED_COMMIT)
 
 
-def _pin(store: ObjectStore, source: Repository, git: Git) -> PinnedCommit:
+def _pin(records: SignedRecords, source: Repository, git: Git) -> PinnedCommit:
     """Pin the commit that the ref means now, unless another builder has pinned one in the meantime."""
     pinned = PinnedCommit(source.repo, source.ref, resolve(git, source.ref, source.repo))
     try:
-        store.write(PINNED_COMMIT, to_json(pinned), if_generation=0)  # only if it does not exist
+        return records.write(PINNED_COMMIT, pinned, if_generation=0)  # only if it does not exist
     except PreconditionFailed:
-        return from_json(PinnedCommit, store.read(PINNED_COMMIT), PINNED_COMMIT)
-    return pinned
+        return records.read(PinnedCommit, PINNED_COMMIT)
