@@ -10,6 +10,7 @@ from epydrop.core.causes import Cause
 from epydrop.core.jobs import JobState, TaskCounts
 from epydrop.core.phases import Phase
 from epydrop.formats import names
+from epydrop.formats.document_changes import Change
 from epydrop.formats.index_set import IndexSet
 from epydrop.formats.names import Stage
 from epydrop.formats.orders import Orders, Resources
@@ -196,7 +197,11 @@ class Run:
 
 @dataclass(frozen=True)
 class HistoryEntry:
-    """One change of a run: the event, the observed facts, the decision and its reason."""
+    """One change of a run: the event, the observed facts, the decision and its reason.
+
+    ``is_cut``: whether facts were cut to keep the entry small. ``changes``: how the run became what it is; None if that
+    is too long to keep. Entries of earlier versions have neither, so their decisions cannot be repeated.
+    """
 
     FORMAT: ClassVar[int] = 1
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -209,4 +214,6 @@ class HistoryEntry:
     phase: Phase
     reason: str
     effects: tuple[str, ...] = ()
+    is_cut: bool | None = None
+    changes: tuple[Change, ...] | None = None
     format: int = 1

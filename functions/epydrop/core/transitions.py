@@ -136,7 +136,8 @@ def fail(it: Conditions) -> Transition:
     )
     gaps = f"{len(it.missing)} of {it.run.tasks} results are missing: " if it.attempt.stage is Stage.RUNNER else ""
     causes = it.attempt.causes or {Cause.CODE: IndexSet()}
-    worst = max(causes, key=lambda cause: len(causes[cause]))
+    # Sorted, because stored causes lose their order, and the same facts must lead to the same decision.
+    worst = max(sorted(causes), key=lambda cause: len(causes[cause]))
     standing = f"; the outputs in {it.run.published} stand" if it.run.published else ""
     return end(it, Phase.FAILED, f"the {it.attempt.stage} failed: {gaps}{detail}{standing}", cause=worst)
 

@@ -65,9 +65,20 @@ def from_json(kind: type[T], text: bytes, source: str) -> T:
     return from_document(kind, document, source)
 
 
-def _read(kind: type[T], document: Mapping[str, Any], source: str) -> T:
+def from_part(kind: type[T], part: Any, source: str) -> T:
+    """A value that is part of a stored document, whose format covers it. Raises UnknownFormat if it does not fit."""
     from pydantic import ValidationError  # noqa: PLC0415 - see _adapter
 
+    try:
+        value: T = _adapter(kind).validate_python(part)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(key) for key in first["loc"])
+        raise UnknownFormat(f"{source} is not a {kind.__name__}: {place}: {first['msg']}") from error
+    return value
+
+
+def _read(kind: type[T], document: Mapping[str, Any], source: str) -> T:
     expected = getattr(kind, "FORMAT", 1)
     found = document.get("format")
     if found != expected:
@@ -75,10 +86,4 @@ def _read(kind: type[T], document: Mapping[str, Any], source: str) -> T:
             f"{source} has format {found!r}, this version of epydrop reads format {expected}; "
             "use the version that wrote it, or a newer one"
         )
-    try:
-        value: T = _adapter(kind).validate_python(document)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise UnknownFormat(f"{source} is not a {kind.__name__}: {place}: {first['msg']}") from error
-    return value
+    return from_part(kind, document, source)

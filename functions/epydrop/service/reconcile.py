@@ -221,7 +221,7 @@ def _save(
     """Save the decision; a new run only after the dropped file is kept. Raises PreconditionFailed."""
     if reading is not None:
         reading.keep(world.trigger, world.open_store(decision.run.run_url))
-    entry = history_entry(decision, event, facts)
+    entry = history_entry(stored.run if stored else None, decision, event, facts)
     if stored is None:
         world.runs.create(decision.run, entry)
     else:

@@ -74,6 +74,19 @@ def test_a_builder_lost_to_what_will_not_pass_fails_the_run(cause: str) -> None:
     assert "25 x ValueError: no beds (for example task 3)" in decision.run.reason
 
 
+def test_the_order_in_which_causes_were_seen_decides_nothing() -> None:
+    """A stored run does not keep it, and the same facts must lead to the same decision."""
+    run = runner(tasks=4, missing=IndexSet.below(4))
+    causes = failed_tasks(timed_out="0-1", code="2-3")
+
+    decisions = [
+        decided(run, facts_of(run, ENDED, causes=dict(each), missing=IndexSet.below(4)))
+        for each in (causes.items(), reversed(causes.items()))
+    ]
+
+    assert decisions[0] == decisions[1]
+
+
 # -- the runner ----------------------------------------------------------------------------------
 
 

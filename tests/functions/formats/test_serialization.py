@@ -11,6 +11,7 @@ from support.factories import NOW, RUN_ID, a_failure, a_run, an_attempt, seen
 from epydrop.core.causes import Cause
 from epydrop.core.phases import Phase
 from epydrop.core.run import Changes, HistoryEntry, Retry, Run
+from epydrop.formats.document_changes import Change
 from epydrop.formats.index_set import IndexSet
 from epydrop.formats.names import Stage
 from epydrop.formats.orders import Orders
@@ -28,7 +29,16 @@ EVERYTHING = [
     ),
     an_attempt(Stage.OUTPUT, missing=IndexSet.of([3])).orders,
     HistoryEntry(
-        3, NOW, {"kind": "CheckRequested"}, {"missing_count": 2}, "at-work", Phase.RUNNER, "why", ("submit:x",)
+        serial=3,
+        at=NOW,
+        event={"kind": "CheckRequested"},
+        facts={"missing_count": 2},
+        row="at-work",
+        phase=Phase.RUNNER,
+        reason="why",
+        effects=("submit:x",),
+        is_cut=False,
+        changes=(Change(("attempts", 0, "uid"), "x"),),
     ),
     Manifest(RUN_ID, 4, {"here": (0, 4)}, {"a": "b"}),
     ErrorRecord(RUN_ID, Stage.RUNNER, 1, 3, 0, 1, "E", "m", "t", "f", problems=(RecordedProblem("p", "f.yaml", 1, 2),)),
@@ -67,6 +77,14 @@ def test_an_unknown_field_is_refused() -> None:
 
     with pytest.raises(UnknownFormat, match="colour"):
         from_document(Run, document, "runs/x")
+
+
+def test_an_entry_of_an_earlier_version_is_read() -> None:
+    """It lacks the keys that came later."""
+    entry = EVERYTHING[2]
+    earlier = {key: value for key, value in to_document(entry).items() if key not in ("is_cut", "changes")}
+
+    assert from_document(HistoryEntry, earlier, "it") == replace(entry, is_cut=None, changes=None)
 
 
 def test_equal_values_have_equal_bytes() -> None:

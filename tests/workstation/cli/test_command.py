@@ -361,7 +361,7 @@ def test_the_list_of_commands_shows_what_each_is_for(epydrop: Command) -> None:
         assert sentence.split(".")[0] in listed, name
 
 
-@pytest.mark.parametrize("words", [("--help",), ("runs",), ("show", "latest")], ids=" ".join)
+@pytest.mark.parametrize("words", [("--help",), ("runs",), ("show", "latest"), ("replay", "latest")], ids=" ".join)
 def test_looking_imports_nothing_that_computes(finished: Command, words: tuple[str, ...]) -> None:
     """A person who asks what is going on does not wait for numpy."""
     done = subprocess.run(

@@ -23,6 +23,7 @@ class EpydropGroup(LazyGroup):
         "pack": "pack:pack",
         "runs": "runs:runs",
         "show": "show:show",
+        "replay": "replay:replay",
         "cancel": "kicks:cancel",
         "retry": "kicks:retry",
         "rerun-output": "kicks:rerun_output",

@@ -34,6 +34,12 @@ RunId = Annotated[
     str, typer.Argument(metavar="RUN", help="A run id, the beginning of one, or 'latest'.", show_default=False)
 ]
 
+
+def as_typed(run_id: str, root: Path) -> str:
+    """How a command names the run and, if it is not the usual one, the root."""
+    return run_id if root.absolute() == DEFAULT_ROOT.absolute() else f"{run_id} --root {root.absolute()}"
+
+
 Project = Annotated[
     str,
     typer.Option(

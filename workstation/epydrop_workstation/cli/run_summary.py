@@ -9,7 +9,7 @@ from rich.console import Console
 
 from epydrop.core.phases import Phase
 from epydrop.core.run import Run
-from epydrop_workstation.cli.options import DEFAULT_ROOT
+from epydrop_workstation.cli.options import as_typed
 from epydrop_workstation.cli.run_lookup import folder_of, log_of, quality_of, report_of
 
 
@@ -32,8 +32,7 @@ def print_summary(run: Run, root: Path, console: Console) -> None:
         _say(console, f"Report: {report}")
     if line := quality_of(run)[1]:
         _say(console, line)
-    where = "" if root.absolute() == DEFAULT_ROOT.absolute() else f" --root {root.absolute()}"
-    for line in _next_steps(run, f"{run.run_id}{where}"):
+    for line in _next_steps(run, as_typed(run.run_id, root)):
         _say(console, line)
     sys.stdout.flush()
 
