@@ -126,8 +126,12 @@ class TaskEnd:
     exit_code: int | None
 
 
-def job_spec(orders: Orders, run_url: str, orders_sha256: str) -> JobSpec:
-    """The job specification for these orders; deterministic. ``orders_sha256``, in hex, is that of the stored file."""
+def job_spec(orders: Orders, run_url: str, orders_sha256: str, max_silence: int | None = None) -> JobSpec:
+    """The job specification for these orders; deterministic.
+
+    ``orders_sha256``, in hex, is that of the stored file. ``max_silence``: seconds without any sign of life after which
+    a task ends itself, to be retried; None means never.
+    """
     labels = dict(orders.labels)
     labels["orders"] = orders_digest(orders)
     return JobSpec(
@@ -139,6 +143,7 @@ def job_spec(orders: Orders, run_url: str, orders_sha256: str) -> JobSpec:
             "EPYDROP_RUN_URL": run_url,
             "EPYDROP_ATTEMPT": str(orders.attempt),
             "EPYDROP_ORDERS_SHA256": orders_sha256,
+            **({"EPYDROP_MAX_SILENCE": str(max_silence)} if max_silence else {}),
         },
         resources=orders.resources,
         labels=labels,

@@ -26,7 +26,8 @@ def perform(effect: Effect, run: Run, world: World) -> None:
         case SubmitJob(job_id):
             attempt = next(attempt for attempt in reversed(run.attempts) if attempt.job_id == job_id)
             text = _write_orders(attempt.orders, world.open_store(run.run_url))
-            world.jobs.submit(job_spec(attempt.orders, run.run_url, hashlib.sha256(text).hexdigest()))
+            sha256 = hashlib.sha256(text).hexdigest()
+            world.jobs.submit(job_spec(attempt.orders, run.run_url, sha256, run.plan.max_silence))
         case CancelJob(job_id):
             world.jobs.cancel(job_id)
         case WriteReply():

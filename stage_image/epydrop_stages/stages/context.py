@@ -26,8 +26,9 @@ class TaskEnvironment:
 
     ``position``: index of the task in the job (its index in the run follows from the orders). ``retry``: number of
     Batch's own retries before this one. ``orders_sha256``: in hex, of the orders that the job was made for.
-    ``cores``: how many processors to use; 0 means all that the process may use. ``github_pat``: token for the forecast
-    repository; only builders get one.
+    ``cores``: how many processors to use; 0 means all that the process may use. ``max_silence``: seconds after which a
+    task without any sign of life is ended; 0 means never. ``github_pat``: token for the forecast repository; only
+    builders get one.
     """
 
     stage: Stage
@@ -38,6 +39,7 @@ class TaskEnvironment:
     orders_sha256: str
     keys: SigningKeys
     cores: int = 0
+    max_silence: int = 0
     github_pat: str = field(default="", repr=False)
 
     @classmethod
@@ -55,6 +57,7 @@ class TaskEnvironment:
             orders_sha256=environ["EPYDROP_ORDERS_SHA256"],
             keys=SigningKeys.parse(environ["EPYDROP_SIGNING_KEY"]),
             cores=_number(environ, "EPYDROP_CORES", least=1) if environ.get("EPYDROP_CORES") else 0,
+            max_silence=_number(environ, "EPYDROP_MAX_SILENCE") if environ.get("EPYDROP_MAX_SILENCE") else 0,
             github_pat=environ.get("GITHUB_PAT", ""),
         )
 
