@@ -17,6 +17,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from types import FrameType
 from typing import IO
 
 _STDERR = 2
@@ -29,7 +30,7 @@ _MOST_WORKERS = 16  # they do the same work, so more would say no more
 
 def main_stack() -> traceback.StackSummary:
     """The stack of the main thread, outermost call first."""
-    frame = sys._current_frames().get(threading.main_thread().ident or 0)
+    frame = _frames().get(threading.main_thread().ident or 0)
     return traceback.extract_stack(frame) if frame else traceback.StackSummary()
 
 
@@ -39,12 +40,16 @@ def own_stacks(but: tuple[threading.Thread, ...] = ()) -> str:
         (thread for thread in threading.enumerate() if thread not in but),
         key=lambda thread: thread is not threading.main_thread(),
     )
-    frames = sys._current_frames()
+    frames = _frames()
     return "\n".join(
         f"Thread {thread.name} (most recent call last):\n{''.join(traceback.format_stack(frames[thread.ident]))}"
         for thread in threads
         if thread.ident in frames
     )
+
+
+def _frames() -> dict[int, FrameType]:
+    return sys._current_frames()  # noqa: SLF001 - documented in spite of its name
 
 
 @contextmanager

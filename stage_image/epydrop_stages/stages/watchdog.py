@@ -11,9 +11,11 @@ import contextvars
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
+from traceback import FrameSummary
 from typing import IO
 
 import psutil
@@ -159,20 +161,26 @@ class _Watchdog:
 
     def _say(self) -> None:
         stack = main_stack()
+        message = self._message(stack)
         threads = own_stacks(but=(self._thread, threading.current_thread()))
-        where = f"{stack[-1].filename}:{stack[-1].lineno} in {stack[-1].name}" if stack else "no Python code"
-        message = (
-            f"no progress for {_in_words(self._silence.seconds)} (run.max_silence): no heartbeat, no data and "
-            f"{self._silence.cpu:.1f} s of CPU time while {pulse.doing or 'starting'}, at {where}"
-        )
         self._record(
             Failure(
                 NoProgress.__name__,
                 message,
-                shortened(threads + stacks_of_workers(self._answers)),
+                shortened(f"{NoProgress.__name__}: {message}\n\n{threads}{stacks_of_workers(self._answers)}"),
                 fingerprint(NoProgress.__name__, stack, ""),
                 ExitCode.TRY_AGAIN,
             )
+        )
+
+    def _message(self, stack: Sequence[FrameSummary]) -> str:
+        where = (
+            f"in {stack[-1].name} ({Path(stack[-1].filename).name}:{stack[-1].lineno})" if stack else "outside Python"
+        )
+        return (
+            f"no progress for {_in_words(self._silence.seconds)}: no heartbeat, no data and {self._silence.cpu:.1f} s "
+            f"of CPU time while {pulse.doing or 'starting'}, {where}; a task that must wait longer needs a higher "
+            "run.max_silence"
         )
 
 
