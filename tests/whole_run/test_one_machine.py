@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from support.one_machine import CALIBRATION, SWEEP, Command, slow, tables, until
 from batch_emulator.engine.faults import DeliveryFaults
 from epydrop.core.phases import Phase
 from epydrop.core.run import Run
+from epydrop.formats.names import Stage, error_name, input_name
 from epydrop_workstation.local.local_cloud import Machine
 from epydrop_workstation.local.wiring import local_machine
 from epydrop_workstation.packing import pack
@@ -76,17 +78,22 @@ def test_tables_do_not_depend_on_how_many_tasks_run_at_once(epydrop: Command, un
     assert tables(found["outputs"]) == undisturbed
 
 
-def at_the_end(machine: Machine, run_id: str) -> Run:
-    """Works on the run until it is settled."""
+def when(machine: Machine, run_id: str, is_time: Callable[[Run], bool]) -> Run:
+    """Works on the run until it is time; returns the run as it is then."""
 
-    def is_settled() -> bool:
+    def is_done() -> bool:
         stored = machine.runs.load(run_id)
-        return stored is not None and not stored.run.unsettled
+        return stored is not None and is_time(stored.run)
 
-    machine.work_on(run_id, is_settled)
+    machine.work_on(run_id, is_done)
     stored = machine.runs.load(run_id)
     assert stored is not None
     return stored.run
+
+
+def at_the_end(machine: Machine, run_id: str) -> Run:
+    """Works on the run until it is settled."""
+    return when(machine, run_id, lambda run: not run.unsettled)
 
 
 def test_events_that_repeat_lag_and_overtake_each_other_change_nothing(epydrop: Command, undisturbed: dict) -> None:
@@ -103,6 +110,27 @@ def test_events_that_repeat_lag_and_overtake_each_other_change_nothing(epydrop: 
 
     assert run.phase is Phase.SUCCEEDED
     assert tables(Path(run.run_url.removeprefix("file://")) / run.outputs) == undisturbed
+
+
+def test_a_run_succeeds_although_a_task_hangs_in_its_first_try(epydrop: Command, undisturbed: dict) -> None:
+    """It is found out, recorded and queued again: the run makes no second attempt, and its tables are the same."""
+    name, data = pack(epydrop.folder / epydrop.file(SWEEP + "run: {max_silence: 1}\n"))
+    with local_machine(epydrop.root) as machine:
+        run_id = machine.drop(name, data)
+        run = when(machine, run_id, lambda run: run.phase is Phase.RUNNER)
+        folder = Path(run.run_url.removeprefix("file://"))
+        input_of_2 = folder / input_name(run.inputs, 2)
+        kept = input_of_2.rename(input_of_2.with_suffix(".kept"))
+        os.mkfifo(input_of_2)  # to open it takes for ever, like a file of a network drive that is gone
+        machine.work_on(run_id, has(folder, "errors/runner/1/*"))
+        kept.rename(input_of_2)
+
+        run = at_the_end(machine, run_id)
+
+    record = json.loads((folder / error_name(Stage.RUNNER, 1, 2, retry=0)).read_text())
+    assert record["type"] == "NoProgress"
+    assert (run.phase, len(run.attempts)) == (Phase.SUCCEEDED, 3)
+    assert tables(folder / run.outputs) == undisturbed
 
 
 def has(root: Path, pattern: str) -> Callable[[], bool]:

@@ -127,14 +127,22 @@ class TaskEnd:
 
 
 def job_spec(
-    orders: Orders, run_url: str, orders_sha256: str, experiment_sha256: str = "", dropped_md5: str = ""
+    orders: Orders,
+    run_url: str,
+    orders_sha256: str,
+    *,
+    experiment_sha256: str = "",
+    dropped_md5: str = "",
+    max_silence: int | None = None,
 ) -> JobSpec:
     """The job specification for these orders; deterministic.
 
     The digests are those of stored files that nobody signs: the orders (hex) and, for the builder, the resolved
     experiment (hex) and the dropped file (base64), empty if unknown. Only the functions can set variables of a job.
+    ``max_silence``: seconds without any sign of life after which a task ends itself, to be retried; None means never.
     """
     env = {"EPYDROP_RUN_URL": run_url, "EPYDROP_ATTEMPT": str(orders.attempt), "EPYDROP_ORDERS_SHA256": orders_sha256}
+    env["EPYDROP_MAX_SILENCE"] = str(max_silence or "")
     if orders.stage is Stage.BUILDER:  # later stages find them in the manifest, which the builder signs
         env |= {"EPYDROP_EXPERIMENT_SHA256": experiment_sha256, "EPYDROP_DROPPED_MD5": dropped_md5}
     labels = dict(orders.labels)

@@ -20,7 +20,7 @@ KICKS_KEPT = 50
 
 @dataclass(frozen=True)
 class Plan:
-    """The part of the experiment that decisions need. ``max_wait`` in seconds."""
+    """The part of the experiment that decisions need. ``max_wait`` and ``max_silence`` in seconds."""
 
     stages: dict[Stage, Resources]
     max_parallelism: int = 100
@@ -28,6 +28,7 @@ class Plan:
     required: tuple[str, ...] = ()
     max_attempts: int = 3
     max_wait: float = 6 * 3600
+    max_silence: int | None = None
     labels: dict[str, str] = field(default_factory=dict)
     expected_tasks: int | None = None  # an estimate from the file, before the builder counts them
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 import traceback as tracebacks
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import ClassVar
@@ -155,14 +156,23 @@ def fingerprint_of(error: BaseException) -> str:
     Made of the type, the functions on the way to it and the message without its numbers, so that
     neither a task's own values nor a shifted line split one cause into many.
     """
-    frames = [f"{PurePath(frame.filename).name}:{frame.name}" for frame in tracebacks.extract_tb(error.__traceback__)]
-    message = re.sub(r"\d+(\.\d+)?([eE][-+]?\d+)?", "#", str(error))
-    return hashlib.sha256("\n".join([type(error).__qualname__, *frames, message]).encode()).hexdigest()[:12]
+    return fingerprint(type(error).__qualname__, tracebacks.extract_tb(error.__traceback__), str(error))
+
+
+def fingerprint(kind: str, frames: Iterable[tracebacks.FrameSummary], message: str) -> str:
+    """The fingerprint of a failure of this type with this stack, outermost call first."""
+    calls = [f"{PurePath(frame.filename).name}:{frame.name}" for frame in frames]
+    without_numbers = re.sub(r"\d+(\.\d+)?([eE][-+]?\d+)?", "#", message)
+    return hashlib.sha256("\n".join([kind, *calls, without_numbers]).encode()).hexdigest()[:12]
 
 
 def traceback_of(error: BaseException) -> str:
     """The traceback as Python prints it; a very long one loses its middle."""
-    text = "".join(tracebacks.format_exception(error))
+    return shortened("".join(tracebacks.format_exception(error)))
+
+
+def shortened(text: str) -> str:
+    """The text of an error record's traceback: a very long one loses its middle."""
     if len(text) <= _MAX_TRACEBACK:
         return text
     half = _MAX_TRACEBACK // 2

@@ -27,7 +27,15 @@ def perform(effect: Effect, run: Run, world: World) -> None:
             attempt = next(attempt for attempt in reversed(run.attempts) if attempt.job_id == job_id)
             text = _write_orders(attempt.orders, world.open_store(run.run_url))
             sha256 = hashlib.sha256(text).hexdigest()
-            world.jobs.submit(job_spec(attempt.orders, run.run_url, sha256, run.experiment_sha256, run.dropped.md5))
+            spec = job_spec(
+                attempt.orders,
+                run.run_url,
+                sha256,
+                experiment_sha256=run.experiment_sha256,
+                dropped_md5=run.dropped.md5,
+                max_silence=run.plan.max_silence,
+            )
+            world.jobs.submit(spec)
         case CancelJob(job_id):
             world.jobs.cancel(job_id)
         case WriteReply():

@@ -16,6 +16,7 @@ from epydrop.errors import BadInput, Problem
 from epydrop.formats.names import MAX_TASKS, RESOLVED_EXPERIMENT, Stage, input_name, manifest_name, tasks_name
 from epydrop.formats.stage_records import Manifest
 from epydrop_stages.artifacts.signed_files import write_artifact
+from epydrop_stages.contract.heartbeat import heartbeat
 from epydrop_stages.contract.suite import Suite, Task, TaskLine
 from epydrop_stages.inputs.problem_locations import locate_problems
 from epydrop_stages.stages.context import TaskContext
@@ -38,12 +39,15 @@ def _build(context: TaskContext) -> bool:
     suite = suite_named(experiment.suite)
     with tempfile.TemporaryDirectory() as folder:
         workspace = Path(folder)
+        heartbeat("fetching the experiment's files")
         sources = fill(context, experiment, workspace)
         lines = _Lines()
         with working_in(workspace, experiment.suite):
+            heartbeat("building the first task")
             for task in suite.build(experiment, workspace):
                 line = lines.add(task)
                 _write_input(context, line.index, experiment.suite, task)
+                heartbeat("building tasks")
     # Checked after building: how many tasks there are, only the suite knows.
     if not lines.count:
         message = "the experiment has no task: every list under tasks must have at least one entry"

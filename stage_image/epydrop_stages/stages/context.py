@@ -27,9 +27,10 @@ class TaskEnvironment:
 
     ``position``: index of the task in the job (its index in the run follows from the orders). ``retry``: number of
     Batch's own retries before this one. ``cores``: how many processors to use; 0 means all that
-    the process may use. ``github_pat``: token for the forecast repository; only builders get one. ``orders_sha256``
-    (hex), ``experiment_sha256`` (hex), ``dropped_md5`` (base64): digests of the files that nobody signs; the last two
-    are for builders, and empty if unknown.
+    the process may use. ``max_silence``: seconds after which a task without any sign of life is ended; 0 means never.
+    ``github_pat``: token for the forecast repository; only builders get one. ``orders_sha256`` (hex),
+    ``experiment_sha256`` (hex), ``dropped_md5`` (base64): digests of the files that nobody signs; the last two are for
+    builders, and empty if unknown.
     """
 
     stage: Stage
@@ -42,6 +43,7 @@ class TaskEnvironment:
     experiment_sha256: str = ""
     dropped_md5: str = ""
     cores: int = 0
+    max_silence: int = 0
     github_pat: str = field(default="", repr=False)
 
     @classmethod
@@ -61,6 +63,7 @@ class TaskEnvironment:
             experiment_sha256=environ.get("EPYDROP_EXPERIMENT_SHA256", ""),
             dropped_md5=environ.get("EPYDROP_DROPPED_MD5", ""),
             cores=_number(environ, "EPYDROP_CORES", least=1) if environ.get("EPYDROP_CORES") else 0,
+            max_silence=_number(environ, "EPYDROP_MAX_SILENCE") if environ.get("EPYDROP_MAX_SILENCE") else 0,
             github_pat=environ.get("GITHUB_PAT", ""),
         )
 

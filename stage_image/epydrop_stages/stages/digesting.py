@@ -23,6 +23,7 @@ from epydrop.stores import open_store
 from epydrop_stages.artifacts.metered_store import MeteredStore, Prefetched
 from epydrop_stages.artifacts.signed_files import check_artifact, read_artifact
 from epydrop_stages.artifacts.usage import Usage
+from epydrop_stages.contract.heartbeat import heartbeat
 from epydrop_stages.contract.suite import Finished, RunFacts
 from epydrop_stages.stages.context import TaskContext, TaskEnvironment
 from epydrop_stages.stages.points import Point
@@ -111,7 +112,9 @@ def _digests(
     reasons: dict[int, str] = {}
     # Lazy: a question that is asked after the first bad result asks for verification only.
     questions = (_Question(point, only_check=bool(reasons)) for point in points)
+    heartbeat("waiting for the first digest")
     for reply in answers(questions):
+        heartbeat("digesting results")
         reasons.update(reply.refused)
         if not reasons:
             yield reply.digest

@@ -20,6 +20,7 @@ from epydrop.formats.names import (
     tasks_name,
 )
 from epydrop.formats.stage_records import Complete
+from epydrop_stages.contract.heartbeat import heartbeat
 from epydrop_stages.contract.suite import Output
 from epydrop_stages.stages.builder import read_lines
 from epydrop_stages.stages.context import TaskContext
@@ -47,6 +48,7 @@ def run(context: TaskContext) -> bool:
             for _ in digests:  # verifies the results that the suite did not ask for
                 pass
         quality = _quality(outputs)
+        heartbeat("storing the outputs")
         files = _publish(context, outputs)
     context.store.write(RUN_METADATA, run_metadata(context, experiment, facts, quality))
     # Last: whoever finds complete.json must find everything else.

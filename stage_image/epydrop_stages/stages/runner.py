@@ -7,6 +7,7 @@ import logging
 from epydrop.errors import IntegrityError, NotFound
 from epydrop.formats.names import Stage, input_name, result_name
 from epydrop_stages.artifacts.signed_files import is_valid, read_artifact, write_artifact
+from epydrop_stages.contract.heartbeat import heartbeat
 from epydrop_stages.contract.suite import Task
 from epydrop_stages.stages.context import TaskContext
 from epydrop_stages.stages.workspace import suite_workspace
@@ -24,9 +25,12 @@ def run(context: TaskContext) -> bool:
     if not orders.overwrite and is_valid(store, target, meta, keys):
         _log.info("task %d already has a valid result", index)
         return False
+    heartbeat("reading its input")
     name, task = read_input(context)
     with suite_workspace(context, name):
+        heartbeat("computing")
         result = suite_named(name).run(task)
+    heartbeat("storing its result")
     write_artifact(store, target, result, meta, keys, image=orders.resources.image)
     _log.info("task %d is done", index)
     return True

@@ -21,6 +21,7 @@ from epydrop_stages.artifacts.usage import Usage, cpu_seconds
 from epydrop_stages.stages import builder, output, runner
 from epydrop_stages.stages.context import SECRETS, TaskContext, TaskEnvironment
 from epydrop_stages.stages.failures import Failure
+from epydrop_stages.stages.watchdog import watched
 from epydrop_stages.stages.workspace import suite_workspace
 from epydrop_stages.suites.registry import preload
 
@@ -76,14 +77,17 @@ class _Try:
 
     def run(self) -> int:
         """Run the stage; returns the exit code. Unless it is 0 an error record is written, if the store still works."""
+        with watched(self._environment.max_silence, self._store.usage, self._leave_failure):
+            return self._run()
+
+    def _run(self) -> int:
         try:
             self._context = TaskContext.open(self._environment, self._store)
             done = _STAGES[self._environment.stage](self._context)
             self._leave_telemetry(skipped=not done)
         except Exception as error:  # noqa: BLE001 - every error becomes a record and an exit code
             failure = Failure.of(error)
-            self._log_failure(failure)
-            self._leave_error(failure)
+            self._leave_failure(failure)
             return failure.exit_code
         return ExitCode.OK
 
@@ -95,6 +99,10 @@ class _Try:
     @property
     def _run_id(self) -> str:
         return self._context.orders.run_id if self._context else ""
+
+    def _leave_failure(self, failure: Failure) -> None:
+        self._log_failure(failure)
+        self._leave_error(failure)
 
     def _log_failure(self, failure: Failure) -> None:
         """Log with the original traceback, which may come from a worker process."""

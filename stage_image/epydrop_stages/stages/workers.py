@@ -148,8 +148,8 @@ class Workers:
         others = [ours, *(worker.pipe for worker in self._workers)] if _FORKS else []
         process = self._context.Process(target=_serve, args=(theirs, others, open_work, Path.cwd()), daemon=True)
         with warnings.catch_warnings():
-            # Python 3.12 and later warn about forking with threads. The only other thread may be the one that waits for
-            # the supervisor's death; it holds no lock.
+            # Python 3.12 and later warn about forking with threads. The only others may be the one that waits for the
+            # supervisor's death and the watchdog; they hold no lock that a worker needs.
             warnings.simplefilter("ignore", DeprecationWarning)
             process.start()
         theirs.close()  # the stage must not hold the worker's end, or it would not notice the worker's death

@@ -129,4 +129,5 @@ def test_a_job_obeys_its_orders_and_is_known_by_them() -> None:
     assert (spec.job_id, spec.task_count, spec.parallelism) == (f"runner-{orders.run_id}-2", 2, 2)
     assert spec.env == {"EPYDROP_RUN_URL": "file:///d/", "EPYDROP_ATTEMPT": "2", "EPYDROP_ORDERS_SHA256": "ab12"}
     assert spec == job_spec(orders, "file:///d/", "ab12")
+    assert job_spec(orders, "file:///d/", "ab12", max_silence=900).env == {**spec.env, "EPYDROP_MAX_SILENCE": "900"}
     assert spec.labels["orders"] != job_spec(replace(orders, overwrite=True), "file:///d/", "ab12").labels["orders"]

@@ -27,6 +27,7 @@ def test_only_the_model_is_required():
     assert experiment.outputs.quantiles == (0.025, 0.25, 0.5, 0.75, 0.975)
     assert experiment.outputs.formats == ("csv.gz", "parquet")
     assert (experiment.run.max_parallelism, experiment.run.max_wait, experiment.run.max_attempts) == (100, 21_600, 3)
+    assert experiment.run.max_silence == 900
     assert set(experiment.tasks.factors.values()) == {1}
 
 
@@ -247,6 +248,7 @@ def test_an_experiment_with_every_key_is_read_again():
         "tasks: {populations: [A, B], grid: {a.b: [1, x, true, 0.5]}, lhs: {n: 2, ranges: {c: [0, 1]}}, chains: 2}\n"
         "outputs: {quantiles: [0.1, 0.9], trajectories: false, posteriors: false, formats: [parquet]}\n"
         f"run: {{max_parallelism: 5, min_success: 0.5, required: [A], max_attempts: 1, max_wait: 1d, spot: true, "
+        "max_silence: null, "
         f"image: 'sha256:{'a' * 64}', labels: {{profile: Flu}}, "
         "stages: {runner: {machine_type: null, max_run_duration: 2h}}}\n"
     )
@@ -254,6 +256,7 @@ def test_an_experiment_with_every_key_is_read_again():
 
     assert read_experiment(experiment.to_yaml(), FILE, "other") == experiment
     assert experiment.run.stages.runner.machine_type is None
+    assert experiment.run.max_silence is None
 
 
 @settings(max_examples=50)

@@ -30,7 +30,7 @@ from epydrop.core.phases import Phase
 from epydrop.core.run import Run
 from epydrop.errors import BadInput, ConfigurationError, NotFound, PreconditionFailed, RetryableError
 from epydrop.formats import names
-from epydrop.formats.names import parse_job_id
+from epydrop.formats.names import Stage, parse_job_id
 from epydrop.formats.serialization import to_json
 from epydrop.service import admission
 from epydrop.stores import open_store
@@ -67,6 +67,20 @@ def test_a_run_keeps_the_file_as_dropped_and_the_experiment_with_its_seed(here: 
     store = open_store(here.run().run_url)
     assert store.read("dropped/flu.yaml") == EXPERIMENT
     assert b"seed: " in store.read("experiment.yaml")
+
+
+@pytest.mark.parametrize(
+    ("run", "variables"),
+    [("{}", {"900"}), ("{max_silence: 5m}", {"300"}), ("{max_silence: null}", {None})],
+)
+def test_every_task_knows_how_long_it_may_be_silent(here: Scene, run: str, variables: set[str | None]) -> None:
+    """A quarter of an hour, what the file says, or as long as it likes."""
+    here.reconcile(here.drop(EXPERIMENT + f"run: {run}\n".encode()))
+    for _ in Stage:
+        here.end_job()
+
+    assert {job.spec.env.get("EPYDROP_MAX_SILENCE") for job in here.jobs.jobs.values()} == variables
+    assert len(here.jobs.jobs) == 3
 
 
 def test_a_rejected_file_is_kept_and_every_problem_told_with_its_line(here: Scene) -> None:

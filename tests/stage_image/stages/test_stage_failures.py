@@ -230,6 +230,7 @@ def test_all_missing_variables_are_named_together(tmp_path, capsys):
         ("BATCH_TASK_INDEX", "-1"),
         ("BATCH_TASK_INDEX", "9"),
         ("BATCH_TASK_RETRY_ATTEMPT", "x"),
+        ("EPYDROP_MAX_SILENCE", "15m"),
         ("EPYDROP_SIGNING_KEY", "{}"),
         ("EPYDROP_RUN_URL", "nonsense"),
     ],

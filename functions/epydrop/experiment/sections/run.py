@@ -185,6 +185,10 @@ class RunSection(Section):
     required: Names = Field(default=(), description="locations that must each reach min_success by themselves")
     max_attempts: int = Field(default=3, ge=1, le=10, description="attempts of a stage; lost Spot VMs do not count")
     max_wait: Seconds = Field(default=6 * 3600, description="the longest time without any machine, per attempt")
+    max_silence: Seconds | None = Field(
+        default=900,
+        description="how long a task may give no sign of life and use no CPU before it is tried again; null: for ever",
+    )
     spot: bool = Field(default=False, description="whether to use Spot VMs")
     image: Annotated[str, AfterValidator(_image)] | None = Field(
         default=None,

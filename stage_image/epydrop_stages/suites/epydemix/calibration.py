@@ -21,6 +21,7 @@ from epydemix.cli.config import build_priors, load_observed_data
 from epydemix.model.simulation_output import Trajectory
 
 from epydrop.errors import BadInput, Problem
+from epydrop_stages.contract.heartbeat import heartbeat
 from epydrop_stages.contract.results import Floats, Observations, Posterior
 from epydrop_stages.inputs.observations import Periods
 from epydrop_stages.suites.epydemix.model import Simulator, Work
@@ -155,6 +156,7 @@ def sample(config: Config, run: Simulator, comparison: Comparison, seed: int) ->
     priors = build_priors(calibration)
 
     def simulation(parameters: Mapping[str, Any]) -> dict[str, Any]:
+        heartbeat("calibrating")
         rng = parameters["rng"]
         state = rng.bit_generator.state
         values = {name: value for name, value in parameters.items() if name != "rng"}

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from epydemix.cli.config import DEFAULT_N_PROJECTIONS
 
+from epydrop_stages.contract.heartbeat import heartbeat
 from epydrop_stages.contract.results import Floats, Trajectories
 from epydrop_stages.suites.epydemix.calibration import Particle
 from epydrop_stages.suites.epydemix.model import Work, prepare
@@ -73,6 +74,7 @@ def project(work: Work, folder: Path, draws: Draws, target: str) -> Iterator[Tra
     """Simulations from the start date to the projection's end, one set for each scenario."""
     count = int((work.config.get("projection") or {}).get("n_simulations", DEFAULT_N_PROJECTIONS))
     for scenario, config in scenario_configs(work.config, work.scenarios):
+        heartbeat(f"projecting {scenario}".rstrip())
         run = prepare(replace(work, config=config), folder).simulator()
         runs = [totals_of(run(*draws.of(number)), target) for number in range(count)]
         yield collect("projection", runs, np.full(count, 1 / count), scenario)
