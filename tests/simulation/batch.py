@@ -35,6 +35,7 @@ class Job:
     orders: Orders
     store: MemoryObjects
     created: float
+    uid: str
     state: JobState = JobState.QUEUED
     ended: float = 0.0  # when it entered its state, the last one once it has ended
     running: dict[int, int] = field(default_factory=dict)  # position -> the number of its try
@@ -63,7 +64,7 @@ class Job:
             never_ran=never_ran,
         )
         job_id = self.spec.job_id
-        return JobView(job_id, f"uid-{job_id}", self.state, moment_of(self.created), counts, self.spec.labels)
+        return JobView(job_id, self.uid, self.state, moment_of(self.created), counts, self.spec.labels)
 
 
 class Batch:
@@ -98,7 +99,7 @@ class Batch:
                 raise BadInput(f"job {spec.job_id} exists with other labels")
             return there.view()
         store = self._open(spec.env["EPYDROP_RUN_URL"])
-        job = Job(spec, stages.orders_of(spec, store), store, self._timeline.now)
+        job = Job(spec, stages.orders_of(spec, store), store, self._timeline.now, f"uid-{next(self._tries)}")
         self._on_created(job)
         self.jobs[spec.job_id] = job
         self._changed(job)

@@ -27,8 +27,8 @@ FAULTS_CEASE = 4 * 3600.0  # seconds after the start; nothing goes wrong any mor
 BILL_ENDS_WITHIN = 1800.0  # seconds after the answer to a cancel, once faults have ceased
 
 
-class Violation(AssertionError):
-    """Something happened that must never happen."""
+class Violation(BaseException):
+    """Something happened that must never happen. Not an Exception, so that the service cannot handle it."""
 
 
 def demand(holds: object, what: str) -> None:

@@ -146,8 +146,7 @@ class Simulation:
 
     def _job_changed(self, job: Job) -> None:
         self._trace("%s is %s", job.spec.job_id, job.state)
-        uid = f"uid-{job.spec.job_id}"
-        self._send(job_envelope(job.spec.job_id, uid, job.state, self.timeline.moment), may_be_lost=True)
+        self._send(job_envelope(job.spec.job_id, job.uid, job.state, self.timeline.moment), may_be_lost=True)
 
     def _send_kick(self, envelope: Envelope) -> None:
         self._send(envelope, may_be_lost=False)

@@ -80,11 +80,14 @@ class Conditions:
     def is_at_rest(self) -> bool:
         """No job of the run is live or could still appear."""
         attempt = self.run.current
+        if self.is_live:
+            return False
         if attempt is None or self.has_ended or attempt.ended is not None:
             return True
         if self.facts.refusal:  # nobody may look: a call that died may have submitted the job before it was refused
             return False
-        return self.was_never_seen and self.now - attempt.begun > GONE_AFTER
+        # Until the run was closed, checks submitted the job again; the call of the last one may still be on its way.
+        return self.was_never_seen and self.now - max(attempt.begun, self.run.closed or attempt.begun) > GONE_AFTER
 
     @property
     def was_cancelled_by_someone(self) -> bool:

@@ -159,6 +159,7 @@ class Run:
     problems: tuple[str, ...] = ()
     kicks: tuple[str, ...] = ()
     pending: Retry | None = None
+    closed: datetime | None = None  # when it last left the open phases before its outputs were complete
     told: str = ""
     unsettled: bool = True
     serial: int = 0

@@ -48,7 +48,7 @@ def begin(run: Run, attempt: Attempt, reason: str) -> Transition:
 
 def end(it: Conditions, phase: Phase, reason: str, *, cause: Cause | None = None) -> Transition:
     """End the run; cancel its job unless that has ended."""
-    ended = replace(it.next_run, phase=phase, cause=cause, failures=it.facts.failures)
+    ended = replace(it.next_run, phase=phase, cause=cause, failures=it.facts.failures, closed=it.now)
     effects = () if it.has_ended else (CancelJob(it.attempt.job_id),)
     return Transition(ended, reason, effects)
 

@@ -33,7 +33,7 @@ def observe(run: Run, event: RunEvent, jobs: JobService, objects: ObjectStore) -
     attempt = run.current
     if attempt is None:
         return Facts()
-    job = jobs.get(attempt.job_id)
+    job = _no_older(jobs.get(attempt.job_id), attempt)
     seen = Facts(stage=attempt.stage, attempt=attempt.orders.attempt, job=job)
     if job is not None and not job.state.is_ended:
         return _with_failures_alike(seen, attempt, job, objects)
@@ -52,6 +52,13 @@ def observe(run: Run, event: RunEvent, jobs: JobService, objects: ObjectStore) -
 
 
 # -- the job -------------------------------------------------------------------------------------
+
+
+def _no_older(job: JobView | None, attempt: Attempt) -> JobView | None:
+    """The job, but ended if it was seen to have ended: a read may lag behind an earlier one."""
+    if job is None or job.state.is_ended or attempt.ended is None or job.uid != attempt.uid or attempt.state is None:
+        return job
+    return replace(job, state=attempt.state, counts=attempt.counts)
 
 
 def _causes(attempt: Attempt, job: JobView | None, jobs: JobService) -> dict[Cause, IndexSet]:

@@ -13,6 +13,7 @@ from support.decisions import CHECK, DONE, ENDED, MANIFEST, decided, kick, runne
 from support.factories import NOW, RUN_ID, SIZE, a_failure, a_plan, a_run, an_attempt, facts_of, seen, told
 
 from epydrop.core.causes import Cause
+from epydrop.core.conditions import GONE_AFTER
 from epydrop.core.decide import decide
 from epydrop.core.effects import CancelJob, SubmitJob
 from epydrop.core.events import CancelRequested, FileDropped, JobChanged, OutputRequested, RetryRequested
@@ -177,6 +178,17 @@ def test_a_run_that_ended_before_its_job_was_seen_is_watched_for_a_while() -> No
     later = decided(run, facts_of(run, None), at=NOW + timedelta(minutes=6))
 
     assert (soon.row, later.row) == ("ended", "settled")
+
+
+def test_a_run_that_was_closed_just_now_waits_for_a_submit_on_its_way() -> None:
+    """Checks had submitted the job again and again until then, and one of these calls may have stalled."""
+    attempt = replace(an_attempt(), begun=NOW - timedelta(days=1))
+    cancelled = decided(a_run(Phase.BUILDER, attempt), facts_of(a_run(Phase.BUILDER, attempt), None), kick()).run
+
+    retried = decided(cancelled, facts_of(cancelled, None), kick(RetryRequested, minutes_ago=0, kick_id="kick-2"))
+    later = decided(retried.run, facts_of(cancelled, None), at=NOW + GONE_AFTER + timedelta(seconds=1))
+
+    assert (retried.row, later.row) == ("retry-waits", "retry")
 
 
 def test_a_run_whose_job_may_not_be_looked_at_is_not_forgotten() -> None:

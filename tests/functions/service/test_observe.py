@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support.scene import Scene
 
 from epydrop.core.causes import Cause
-from epydrop.core.events import JobChanged, RetryRequested
+from epydrop.core.events import CancelRequested, JobChanged, RetryRequested
 from epydrop.core.jobs import JobState
 from epydrop.core.phases import Phase
 from epydrop.formats import names
+from epydrop.formats.index_set import IndexSet
 from epydrop.formats.names import Stage, parse_job_id
 from epydrop.formats.serialization import to_json
 from epydrop.formats.stage_records import Complete
@@ -120,3 +122,20 @@ def test_an_error_record_that_cannot_be_read_hides_no_other(here: Scene) -> None
     reply = here.reply("md").decode()
     assert "2 x ValueError: bad (for example task 0)" in reply
     assert "1 x damaged error record: errors/runner/1/00002-0.json is not JSON" in reply
+
+
+def test_a_read_that_lags_behind_does_not_compute_results_again(here: Scene) -> None:
+    """Once the run has seen that its job ended, an older answer of the job service says nothing new."""
+    here.reconcile(here.drop())
+    here.end_job()
+    here.reconcile(JobChanged(parse_job_id(here.job().spec.job_id), JobState.QUEUED))
+    here.reconcile(CancelRequested(here.run().run_id, "kick-1", here.clock))
+    open_store(here.run().run_url).write(names.result_name(here.run().results, 0), b"")
+    cancelled = here.job()
+    here.jobs.end_cancelled(cancelled)
+    here.reconcile(JobChanged(parse_job_id(cancelled.spec.job_id), JobState.CANCELLED))
+    cancelled.view = replace(cancelled.view, state=JobState.CANCELLATION_IN_PROGRESS)
+
+    here.reconcile(RetryRequested(here.run().run_id, "kick-2", here.clock))
+
+    assert here.run().current.orders.indices == IndexSet.of([1, 2])

@@ -250,6 +250,7 @@ def test_a_job_service_that_lets_nobody_look_fails_the_run_too(here: Scene) -> N
     assert "permission batch.jobs.get denied" in here.reply("md").decode()
 
     here.world = replace(here.world, jobs=here.jobs)
+    here.clock += GONE_AFTER + timedelta(seconds=1)
     here.reconcile(CheckRequested(here.run().run_id))
 
     assert (here.run().phase, here.run().unsettled) == (Phase.FAILED, False)
